@@ -1,0 +1,1 @@
+"""An embeddable in-memory store for node metrics."""
