@@ -1,0 +1,90 @@
+"""The type `Job` and what hangs on it. Contract: spec/graphql.md 7.
+
+A `Job` value is a `ccserver.model.job.Job`; fields that need more than it holds are loaded for all jobs of the
+same list at once.
+"""
+
+from __future__ import annotations
+
+import strawberry
+from strawberry import ID
+
+from ccserver.graphql.outputs import Tag, User
+from ccserver.graphql.resolvers import job_fields
+from ccserver.graphql.scalars import AnyValue, JobState, Time
+
+
+@strawberry.type
+class FootprintValue:
+    name: str
+    stat: str
+    value: float
+
+
+@strawberry.type
+class EnergyFootprintValue:
+    hardware: str
+    metric: str
+    value: float
+
+
+@strawberry.type
+class Resource:
+    hostname: str
+    hwthreads: list[int] | None
+    accelerators: list[str] | None
+    configuration: str | None
+
+
+@strawberry.type
+class JobLink:
+    id: ID
+    job_id: int
+
+
+@strawberry.type
+class JobLinkResultList:
+    list_query: str | None
+    items: list[JobLink]
+    count: int | None
+
+
+@strawberry.type
+class Job:
+    id: ID
+    job_id: int
+    user: str
+    project: str
+    cluster: str
+    subcluster: str = strawberry.field(name="subCluster")
+    start_time: Time
+    duration: int = strawberry.field(resolver=job_fields.duration)
+    walltime: int
+    num_nodes: int
+    num_hwthreads: int = strawberry.field(name="numHWThreads")
+    num_acc: int
+    energy: float
+    smt: int = strawberry.field(name="SMT")
+    shared: str
+    partition: str
+    array_job_id: int
+    monitoring_status: int
+    state: JobState
+    tags: list[Tag] = strawberry.field(resolver=job_fields.tags)
+    resources: list[Resource]
+    concurrent_jobs: JobLinkResultList | None = strawberry.field(resolver=job_fields.concurrent_jobs)
+    footprint: list[FootprintValue | None] | None = strawberry.field(resolver=job_fields.footprint)
+    energy_footprint: list[EnergyFootprintValue | None] | None = strawberry.field(
+        resolver=job_fields.energy_footprint
+    )
+    meta_data: AnyValue | None = strawberry.field(resolver=job_fields.meta_data)
+    user_data: User | None = strawberry.field(resolver=job_fields.user_data)
+
+
+@strawberry.type
+class JobResultList:
+    items: list[Job]
+    offset: int | None
+    limit: int | None
+    count: int | None
+    has_next_page: bool | None
