@@ -1,0 +1,24 @@
+"""The job database: tables, schema versions, connections. Contract: spec/operations.md 9."""
+
+from ccserver.database.connection import Database, DatabaseClosed, DatabaseOptions, open_database
+from ccserver.database.versions import (
+    SCHEMA_VERSION,
+    DatabaseVersionError,
+    MigrationError,
+    check_version,
+    force_version,
+    migrate,
+)
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Database",
+    "DatabaseClosed",
+    "DatabaseOptions",
+    "DatabaseVersionError",
+    "MigrationError",
+    "check_version",
+    "force_version",
+    "migrate",
+    "open_database",
+]

@@ -1,0 +1,200 @@
+"""One writer thread and a pool of readers over one SQLite file in WAL mode.
+
+Cost model (2 shared cores): a write costs the hand-over to the writer thread and back plus its share of one
+commit, together about 0.4 ms with four threads writing. Writes that wait while a transaction is committed go
+into the next one together, up to `_GROUP` of them, each in its own savepoint.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.pool import QueuePool
+
+from ccserver.database.versions import check_version
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+_GROUP = 64  # writes per commit at most: bounds how long the first of them waits
+_CONNECTION_LIFETIME = 3600  # seconds
+
+
+class DatabaseClosed(RuntimeError):
+    """The database was used after `close`."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseOptions:
+    """Section `main.db-config` (spec/operations.md 8.2); `cache_size_mb` counts per connection."""
+
+    cache_size_mb: int = 2048
+    soft_heap_limit_mb: int = 16384
+    max_open_connections: int = 4
+    busy_timeout_ms: int = 60000
+    write_queue: int = 1024
+
+
+@dataclass(slots=True)
+class _Write:
+    work: Callable[[Connection], Any]
+    result: Future[Any]
+
+
+def open_database(path: str | Path, options: DatabaseOptions | None = None) -> Database:
+    """Open a database file of the supported version; raises DatabaseVersionError otherwise."""
+    check_version(path)
+    return Database(Path(path), options or DatabaseOptions())
+
+
+class Database:
+    """Reads from any thread through a bounded pool, writes through one thread.
+
+    All methods block and are safe to call from any thread; an async caller uses a worker thread.
+    """
+
+    def __init__(self, path: Path, options: DatabaseOptions) -> None:
+        self.path = path
+        self.options = options
+        self._readers = _engine(path, options, readonly=True)
+        self._writer = _engine(path, options, readonly=False)
+        self._writes: queue.Queue[_Write | None] = queue.Queue(options.write_queue)
+        self._closing = threading.Lock()
+        self._closed = False
+        self._per_thread = threading.local()
+        self._thread = threading.Thread(target=self._run_writes, name="database-writer", daemon=True)
+        self._thread.start()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection in one read transaction: all statements inside see the same state.
+
+        Nested calls in one thread share the connection, so a thread never waits for a second one.
+        """
+        current: Connection | None = getattr(self._per_thread, "connection", None)
+        if current is not None:
+            yield current
+            return
+        if self._closed:
+            raise DatabaseClosed(f"database {self.path} is closed")
+        with self._readers.connect() as connection, connection.begin():
+            self._per_thread.connection = connection
+            try:
+                yield connection
+            finally:
+                self._per_thread.connection = None
+
+    def write(self, work: Callable[[Connection], Result]) -> Result:
+        """Run `work(connection)` in a write transaction and return its result once that is committed.
+
+        Whatever `work` raises is raised here and undoes only that piece of work. `work` may call `read` and
+        `write` of the same database: they join its transaction.
+        """
+        if threading.current_thread() is self._thread:
+            connection: Connection = self._per_thread.connection
+            with connection.begin_nested():
+                return work(connection)
+        request = _Write(work, Future())
+        with self._closing:  # so that nothing is queued behind the end mark
+            if self._closed:
+                raise DatabaseClosed(f"database {self.path} is closed")
+            self._writes.put(request)
+        result: Result = request.result.result()
+        return result
+
+    def close(self) -> None:
+        """Finish the writes already queued, then close all connections; idempotent."""
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+            self._writes.put(None)
+        self._thread.join()
+        self._readers.dispose()
+        self._writer.dispose()
+
+    def _run_writes(self) -> None:
+        ending = False
+        while not ending:
+            group = [self._writes.get()]
+            while group[-1] is not None and len(group) < _GROUP:
+                try:
+                    group.append(self._writes.get_nowait())
+                except queue.Empty:
+                    break
+            ending = group[-1] is None
+            if requests := [request for request in group if request is not None]:
+                self._commit_together(requests)
+
+    def _commit_together(self, requests: list[_Write]) -> None:
+        outcomes: list[tuple[_Write, Any, BaseException | None]] = []
+        try:
+            with self._writer.connect() as connection, connection.begin():
+                self._per_thread.connection = connection
+                for request in requests:
+                    outcomes.append((request, *_attempt(connection, request.work)))
+        except BaseException as error:
+            log.error("database %s: a transaction could not be committed: %s", self.path, error)
+            outcomes = [(request, None, error) for request in requests]
+        finally:
+            self._per_thread.connection = None
+        for request, result, failure in outcomes:
+            if failure is None:
+                request.result.set_result(result)
+            else:
+                request.result.set_exception(failure)
+
+
+def _attempt(connection: Connection, work: Callable[[Connection], Any]) -> tuple[Any, BaseException | None]:
+    try:
+        with connection.begin_nested():
+            return work(connection), None
+    except Exception as error:
+        return None, error
+
+
+def _engine(path: Path, options: DatabaseOptions, *, readonly: bool) -> Engine:
+    def connect() -> sqlite3.Connection:
+        # isolation_level None: transactions are begun by us, with the kind of lock that fits
+        return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+
+    engine = create_engine(
+        "sqlite+pysqlite://",
+        creator=connect,
+        poolclass=QueuePool,
+        pool_size=options.max_open_connections if readonly else 1,
+        max_overflow=0,
+        pool_timeout=options.busy_timeout_ms / 1000,
+        pool_recycle=_CONNECTION_LIFETIME,
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, _record: object) -> None:
+        for statement in (
+            f"PRAGMA busy_timeout = {options.busy_timeout_ms}",
+            "PRAGMA journal_mode = WAL",
+            "PRAGMA synchronous = NORMAL",
+            "PRAGMA foreign_keys = ON",
+            f"PRAGMA cache_size = {-options.cache_size_mb * 1024}",
+            "PRAGMA temp_store = MEMORY",
+            f"PRAGMA soft_heap_limit = {options.soft_heap_limit_mb * 1024 * 1024}",
+            f"PRAGMA query_only = {'ON' if readonly else 'OFF'}",
+        ):
+            connection.execute(statement).close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")
+
+    return engine
