@@ -1,0 +1,590 @@
+"""Jobs in the database: look-ups, lists, and the changes of a job's life. Contract: spec/rest-api.md 3, 5.
+
+`viewer` is who asks: rows outside what the principal may see behave as if they were missing; None is the
+server itself and sees everything. Every method blocks; all are safe to call from any thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    CursorResult,
+    and_,
+    delete,
+    distinct,
+    func,
+    insert,
+    literal_column,
+    not_,
+    or_,
+    select,
+    update,
+)
+
+from ccserver.database import Database
+from ccserver.database.tables import job, job_cache, jobtag, tag
+from ccserver.jobs import statistics as stats
+from ccserver.jobs.filters import (
+    Condition,
+    JobFilter,
+    Order,
+    StringInput,
+    has_host,
+    in_state,
+    matching,
+    ordering,
+    visibility,
+)
+from ccserver.jobs.rows import (
+    JOB_COLUMNS,
+    chunks,
+    job_of_row,
+    json_text,
+    metadata_of,
+    row_of_job,
+    tag_of_row,
+)
+from ccserver.jobs.scopes import readable
+from ccserver.model.job import MONITORING_FAILED, MONITORING_RUNNING, Job, Tag
+from ccserver.model.user import Principal
+
+ALL_ITEMS = -1
+START_GAP = 86400  # seconds after which the scheduler may use a job number again
+
+_CONCURRENT_MARGIN = 200  # seconds two jobs must overlap to count as concurrent
+_CONCURRENT_MINIMUM = 600  # shorter jobs are not compared
+
+
+class InvalidPage(ValueError):
+    """The requested page size is neither positive nor -1."""
+
+
+class DuplicateJob(Exception):
+    """A stored job with that number, cluster and a start less than a day before the new one's."""
+
+    def __init__(self, stored_id: int, job_id: int) -> None:
+        super().__init__(
+            f"a job with that jobId, cluster and startTime already exists: dbid: {stored_id}, jobid: {job_id}"
+        )
+        self.stored_id = stored_id
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    items: list[Job]
+    has_next_page: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JobLink:
+    id: int
+    job_id: int
+
+
+class JobRepository:
+    """Table `job`, and `job_cache` where another program left started jobs in it.
+
+    `clock` gives unix seconds; `short_running` is the number of seconds below which a job counts as short.
+    """
+
+    def __init__(
+        self, database: Database, *, clock: Callable[[], float] = time.time, short_running: int = 300
+    ) -> None:
+        self.database = database
+        self.clock = clock
+        self.short_running = short_running
+
+    # ---- single jobs
+
+    def find(self, id: int, viewer: Principal | None = None, *, with_metadata: bool = False) -> Job | None:
+        """The job with that database id, or None when there is none or the viewer may not see it."""
+        return self._one(select(*JOB_COLUMNS).where(job.c.id == id, visibility(viewer)), with_metadata)
+
+    def find_by(
+        self,
+        job_id: int,
+        cluster: str | None = None,
+        start_time: int | None = None,
+        viewer: Principal | None = None,
+        *,
+        with_metadata: bool = False,
+    ) -> Job | None:
+        """The newest job with that scheduler number, narrowed by cluster and start time where given."""
+        query = select(*JOB_COLUMNS).where(_named(job_id, cluster, start_time), visibility(viewer))
+        return self._one(query.order_by(job.c.id.desc()).limit(1), with_metadata)
+
+    def _one(self, query: Any, with_metadata: bool) -> Job | None:
+        with self.database.read() as connection:
+            row = connection.execute(query).first()
+            if row is None:
+                return None
+            found = job_of_row(row, self.clock())
+            if with_metadata:
+                found.metadata = _metadata(connection, [found.id])[found.id]
+        return found
+
+    # ---- lists
+
+    def list(
+        self,
+        filters: Iterable[JobFilter] | None = None,
+        viewer: Principal | None = None,
+        order: Order | None = None,
+        page: int = 1,
+        items_per_page: int = 50,
+        *,
+        with_metadata: bool = False,
+    ) -> list[Job]:
+        return self.page(filters, viewer, order, page, items_per_page, with_metadata=with_metadata).items
+
+    def page(
+        self,
+        filters: Iterable[JobFilter] | None = None,
+        viewer: Principal | None = None,
+        order: Order | None = None,
+        page: int = 1,
+        items_per_page: int = 50,
+        *,
+        with_metadata: bool = False,
+    ) -> JobPage:
+        """One page of matching jobs and whether another follows.
+
+        Pages count from 1 (smaller numbers mean 1); `items_per_page` -1 means everything. Raises InvalidPage,
+        InvalidOrder, InvisibleJobs.
+        """
+        if items_per_page < 1 and items_per_page != ALL_ITEMS:
+            raise InvalidPage(f"invalid items-per-page value: {items_per_page}")
+        query = select(*JOB_COLUMNS).where(matching(filters, viewer, self.clock())).order_by(*ordering(order))
+        if items_per_page != ALL_ITEMS:
+            query = query.limit(items_per_page + 1).offset((max(page, 1) - 1) * items_per_page)
+        now = self.clock()
+        with self.database.read() as connection:
+            items = [job_of_row(row, now) for row in connection.execute(query)]
+            more = items_per_page != ALL_ITEMS and len(items) > items_per_page
+            items = items[:items_per_page] if more else items
+            if with_metadata:
+                loaded = _metadata(connection, [one.id for one in items])
+                for one in items:
+                    one.metadata = loaded[one.id]
+        return JobPage(items, more)
+
+    def count(self, filters: Iterable[JobFilter] | None = None, viewer: Principal | None = None) -> int:
+        query = select(func.count()).select_from(job).where(matching(filters, viewer, self.clock()))
+        with self.database.read() as connection:
+            return connection.execute(query).scalar_one()
+
+    def iterate(
+        self,
+        filters: Iterable[JobFilter] | None = None,
+        viewer: Principal | None = None,
+        *,
+        batch: int = 500,
+        condition: Condition | None = None,
+    ) -> Iterator[Job]:
+        """All matching jobs by rising id, in bounded memory; holds no transaction between batches."""
+        wanted = matching(filters, viewer, self.clock())
+        if condition is not None:
+            wanted = and_(wanted, condition)
+        last = -1
+        while True:
+            query = select(*JOB_COLUMNS).where(wanted, job.c.id > last).order_by(job.c.id).limit(batch)
+            with self.database.read() as connection:
+                rows = connection.execute(query).all()
+            for row in rows:
+                yield job_of_row(row, self.clock())
+            if len(rows) < batch:
+                return
+            last = rows[-1].id
+
+    def running(self, cluster: str | None = None) -> Sequence[Job]:
+        """Running jobs by id, of one cluster or all."""
+        condition = in_state("running")
+        if cluster is not None:
+            condition = and_(condition, job.c.cluster == cluster)
+        query = select(*JOB_COLUMNS).where(condition).order_by(job.c.id)
+        now = self.clock()
+        with self.database.read() as connection:
+            return [job_of_row(row, now) for row in connection.execute(query)]
+
+    # ---- what belongs to a list of jobs, loaded at once
+
+    def tags_of(self, ids: Iterable[int], viewer: Principal | None = None) -> dict[int, Sequence[Tag]]:
+        """For every id its tags that the viewer may read, by type and name."""
+        found: dict[int, list[Tag]] = {id: [] for id in ids}
+        with self.database.read() as connection:
+            for part in chunks(found):
+                query = (
+                    select(jobtag.c.job_id, tag.c.id, tag.c.tag_type, tag.c.tag_name, tag.c.tag_scope)
+                    .join(tag, tag.c.id == jobtag.c.tag_id)
+                    .where(jobtag.c.job_id.in_(part))
+                    .order_by(tag.c.tag_type, tag.c.tag_name)
+                )
+                for row in connection.execute(query):
+                    if readable(row.tag_scope, viewer):
+                        found[row.job_id].append(tag_of_row(row))
+        return dict(found)
+
+    def metadata_of(self, ids: Iterable[int]) -> dict[int, dict[str, str] | None]:
+        """For every id of a stored job its metadata, None where it has none."""
+        with self.database.read() as connection:
+            return _metadata(connection, ids)
+
+    # ---- what runs where
+
+    def concurrent_jobs(self, one: Job, viewer: Principal | None) -> Sequence[JobLink] | None:
+        """Jobs on the same first host meanwhile, the job itself among them; finished ones come first.
+
+        None for exclusive and short jobs. Contract: spec/graphql.md 7.
+        """
+        if one.shared == "none" or one.duration <= _CONCURRENT_MINIMUM or not one.resources:
+            return None
+        end = int(self.clock()) if one.running else one.start_time + one.duration
+        latest_start = end - _CONCURRENT_MARGIN
+        running = in_state("running")
+        query = (
+            select(job.c.id, job.c.job_id)
+            .where(
+                visibility(viewer),
+                job.c.cluster == one.cluster,
+                has_host(StringInput(eq=one.resources[0].hostname)),
+                or_(
+                    and_(
+                        not_(running),
+                        job.c.start_time < latest_start,
+                        job.c.start_time + job.c.duration > one.start_time + _CONCURRENT_MARGIN,
+                    ),
+                    and_(running, job.c.start_time <= latest_start),
+                ),
+            )
+            .order_by(running.asc(), job.c.start_time, job.c.id)
+        )
+        with self.database.read() as connection:
+            return [JobLink(row.id, row.job_id) for row in connection.execute(query)]
+
+    def used_nodes(self, before: float | None = None) -> dict[str, Sequence[str]]:
+        """Per cluster the hosts of running jobs that started before `before` (unix seconds), sorted."""
+        condition = in_state("running")
+        if before is not None:
+            condition = and_(condition, job.c.start_time < int(before))
+        used: dict[str, Sequence[str]] = {}
+        for cluster, hostname in self._hosts(job.c.cluster, condition):
+            used.setdefault(cluster, []).append(hostname)  # type: ignore[attr-defined]
+        return used
+
+    def allocated_nodes(self, cluster: str) -> dict[str, int]:
+        """Per subcluster with running jobs the number of distinct hosts they use."""
+        counts: dict[str, int] = {}
+        for subcluster, _hostname in self._hosts(
+            job.c.subcluster, and_(in_state("running"), job.c.cluster == cluster)
+        ):
+            counts[subcluster] = counts.get(subcluster, 0) + 1
+        return counts
+
+    def running_per_host(self, cluster: str) -> dict[str, int]:
+        """Number of running jobs on each host that has any."""
+        hostname, resource = _hostname()
+        query = (
+            select(hostname, func.count(distinct(job.c.id)))
+            .select_from(job, resource)
+            .where(in_state("running"), job.c.cluster == cluster)
+            .group_by(hostname)
+        )
+        with self.database.read() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
+
+    def partitions(self, cluster: str) -> Sequence[str]:
+        """Distinct non-empty partition names of the cluster's jobs."""
+        query = select(distinct(job.c.cluster_partition)).where(job.c.cluster == cluster)
+        with self.database.read() as connection:
+            return sorted(name for name in connection.execute(query).scalars() if name)
+
+    def _hosts(self, group: ColumnElement[str], condition: Condition) -> Sequence[tuple[str, str]]:
+        hostname, resource = _hostname()
+        query = (
+            select(group, hostname)
+            .distinct()
+            .select_from(job, resource)
+            .where(condition)
+            .order_by(group, hostname)
+        )
+        with self.database.read() as connection:
+            return [(row[0], row[1]) for row in connection.execute(query)]
+
+    # ---- statistics
+
+    def statistics(
+        self,
+        filters: Iterable[JobFilter] | None = None,
+        viewer: Principal | None = None,
+        *,
+        group_by: str | None = None,
+        sort_by: str | None = None,
+        page: int = 1,
+        items_per_page: int = ALL_ITEMS,
+        totals: Collection[str] = stats.TOTALS,
+    ) -> Sequence[stats.JobsStatistics]:
+        """Totals over the matching jobs, or per group; see `ccserver.jobs.statistics.totals`."""
+        if items_per_page < 1 and items_per_page != ALL_ITEMS:
+            raise InvalidPage(f"invalid items-per-page value: {items_per_page}")
+        with self.database.read() as connection:
+            return stats.totals(
+                connection,
+                matching(filters, viewer, self.clock()),
+                now=int(self.clock()),
+                short_running=self.short_running,
+                group_by=group_by,
+                sort_by=sort_by,
+                offset=0 if items_per_page == ALL_ITEMS else (max(page, 1) - 1) * items_per_page,
+                limit=None if items_per_page == ALL_ITEMS else items_per_page,
+                wanted=totals,
+            )
+
+    def duration_histogram(
+        self, filters: Iterable[JobFilter] | None, viewer: Principal | None, bins: str = "1h"
+    ) -> Sequence[stats.HistogramPoint]:
+        condition = matching(filters, viewer, self.clock())
+        with self.database.read() as connection:
+            return stats.duration_histogram(connection, condition, int(self.clock()), bins)
+
+    def value_histogram(
+        self, filters: Iterable[JobFilter] | None, viewer: Principal | None, column: str
+    ) -> Sequence[stats.HistogramPoint]:
+        """`column` is num_nodes, num_hwthreads or num_acc."""
+        with self.database.read() as connection:
+            return stats.value_histogram(connection, matching(filters, viewer, self.clock()), column)
+
+    def footprint_histogram(
+        self,
+        filters: Iterable[JobFilter] | None,
+        viewer: Principal | None,
+        key: str,
+        peak: float,
+        bins: int = 10,
+    ) -> Sequence[int]:
+        """Number of jobs per bin of a stored footprint value, bin 1 first."""
+        with self.database.read() as connection:
+            return stats.footprint_histogram(
+                connection, matching(filters, viewer, self.clock()), key, peak, bins
+            )
+
+    # ---- changes
+
+    def insert_started(self, one: Job) -> int:
+        """Store a started job and return its database id.
+
+        The check for duplicates and the insertion are one transaction. Raises DuplicateJob.
+        """
+
+        def work(connection: Connection) -> int:
+            _empty_cache(connection)
+            stored = connection.execute(
+                select(job.c.id)
+                .where(
+                    job.c.job_id == one.job_id,
+                    job.c.cluster == one.cluster,
+                    job.c.start_time > one.start_time - START_GAP,
+                )
+                .order_by(job.c.id.desc())
+                .limit(1)
+            ).scalar()
+            if stored is not None:
+                raise DuplicateJob(stored, one.job_id)
+            return _insert(connection, one)
+
+        return self.database.write(work)
+
+    def insert_all(self, jobs: Sequence[Job]) -> Sequence[int | Exception]:
+        """Store jobs in one transaction; per job its new id, or why it was refused (the others stay)."""
+
+        def work(connection: Connection) -> Sequence[int | Exception]:
+            outcomes: list[int | Exception] = []
+            for one in jobs:
+                try:
+                    with connection.begin_nested():
+                        outcomes.append(_insert(connection, one))
+                except Exception as error:
+                    outcomes.append(error)
+            return outcomes
+
+        return self.database.write(work)
+
+    def mark_stopped(self, id: int, state: str, duration: int) -> bool:
+        """Give a running job its final state; False when it is not running any more."""
+        statement = (
+            update(job).where(job.c.id == id, in_state("running")).values(job_state=state, duration=duration)
+        )
+        return self.database.write(lambda connection: connection.execute(statement).rowcount) == 1
+
+    def mark_archived(self, one: Job) -> None:
+        """Store footprint, energy and monitoring status of an archived job in one statement."""
+        self._update(
+            one.id,
+            monitoring_status=one.monitoring_status,
+            footprint=json_text(one.footprint),
+            energy_footprint=json_text(one.energy_footprint),
+            energy=one.energy,
+        )
+
+    def set_monitoring_status(self, id: int, status: int) -> None:
+        self._update(id, monitoring_status=status)
+
+    def update_footprints(self, jobs: Sequence[Job]) -> None:
+        """Store footprint and energy of jobs that still run, in one transaction."""
+
+        def work(connection: Connection) -> None:
+            for one in jobs:
+                connection.execute(
+                    update(job)
+                    .where(job.c.id == one.id, in_state("running"))
+                    .values(
+                        footprint=json_text(one.footprint),
+                        energy_footprint=json_text(one.energy_footprint),
+                        energy=one.energy,
+                    )
+                )
+
+        self.database.write(work)
+
+    def update_durations(self) -> int:
+        """Store the present duration of all running jobs; returns how many there are."""
+        now = int(self.clock())
+        statement = update(job).where(in_state("running")).values(duration=now - job.c.start_time)
+        return self.database.write(lambda connection: connection.execute(statement).rowcount)
+
+    def set_metadata(self, id: int, key: str, value: str) -> dict[str, str] | None:
+        """Add or overwrite one metadata key; returns the whole metadata, None for an unknown job."""
+
+        def work(connection: Connection) -> dict[str, str] | None:
+            row = connection.execute(select(job.c.meta_data).where(job.c.id == id)).first()
+            if row is None:
+                return None
+            merged = {**(metadata_of(row.meta_data) or {}), key: value}
+            connection.execute(update(job).where(job.c.id == id).values(meta_data=json_text(merged)))
+            return merged
+
+        return self.database.write(work)
+
+    def delete(self, id: int) -> bool:
+        statement = delete(job).where(job.c.id == id)
+        return self.database.write(lambda connection: connection.execute(statement).rowcount) > 0
+
+    def delete_before(self, start_time: int, *, omit_tagged: str = "none") -> int:
+        """Delete jobs started before `start_time`; returns how many.
+
+        `omit_tagged`: "all" spares every tagged job, "user" those with a tag that no automatic tagger set.
+        """
+        condition = job.c.start_time < start_time
+        if omit_tagged != "none":
+            protected = select(jobtag.c.job_id)
+            if omit_tagged == "user":
+                protected = protected.join(tag, tag.c.id == jobtag.c.tag_id).where(
+                    tag.c.tag_type.not_in(("app", "jobClass"))
+                )
+            condition = and_(condition, job.c.id.not_in(protected))
+        statement = delete(job).where(condition)
+        return self.database.write(lambda connection: connection.execute(statement).rowcount)
+
+    def stop_overdue(self, grace: int) -> Sequence[int]:
+        """Fail running jobs that exceed their walltime by more than `grace` seconds; returns their ids."""
+        condition = and_(
+            in_state("running"),
+            job.c.walltime > 0,
+            job.c.start_time < int(self.clock()) - grace - job.c.walltime,
+        )
+
+        def work(connection: Connection) -> Sequence[int]:
+            ids = list(connection.execute(select(job.c.id).where(condition)).scalars())
+            connection.execute(
+                update(job)
+                .where(condition)
+                .values(job_state="failed", duration=0, monitoring_status=MONITORING_FAILED)
+            )
+            return ids
+
+        return self.database.write(work)
+
+    def waiting_for_archive(self, after: int = 0, limit: int = 100) -> Sequence[int]:
+        """Ids above `after` of jobs that were stopped but neither archived nor given up."""
+        query = (
+            select(job.c.id)
+            .where(
+                job.c.id > after,
+                job.c.monitoring_status == MONITORING_RUNNING,
+                not_(in_state("running")),
+            )
+            .order_by(job.c.id)
+            .limit(limit)
+        )
+        with self.database.read() as connection:
+            return list(connection.execute(query).scalars())
+
+    def take_over_cache(self) -> Sequence[int]:
+        """Move started jobs that another program left in `job_cache` into `job`; returns their new ids."""
+        return self.database.write(_empty_cache)
+
+    def clear(self) -> None:
+        """Remove all jobs, tags and their links."""
+
+        def work(connection: Connection) -> None:
+            for table in (jobtag, tag, job, job_cache):
+                connection.execute(delete(table))
+
+        self.database.write(work)
+
+    def _update(self, id: int, **values: Any) -> None:
+        statement = update(job).where(job.c.id == id).values(**values)
+        self.database.write(lambda connection: connection.execute(statement).close())
+
+
+def _named(job_id: int, cluster: str | None, start_time: int | None) -> Condition:
+    conditions = [job.c.job_id == job_id]
+    if cluster is not None:
+        conditions.append(job.c.cluster == cluster)
+    if start_time is not None:
+        conditions.append(job.c.start_time == start_time)
+    return and_(*conditions)
+
+
+def _hostname() -> tuple[ColumnElement[Any], Any]:
+    resource = func.json_each(job.c.resources).table_valued("value").alias("resource")
+    return func.json_extract(resource.c.value, literal_column("'$.hostname'")), resource
+
+
+def _metadata(connection: Connection, ids: Iterable[int]) -> dict[int, dict[str, str] | None]:
+    found: dict[int, dict[str, str] | None] = {}
+    for part in chunks(ids):
+        for row in connection.execute(select(job.c.id, job.c.meta_data).where(job.c.id.in_(part))):
+            found[row.id] = metadata_of(row.meta_data)
+    return found
+
+
+def _insert(connection: Connection, one: Job) -> int:
+    return _new_id(connection.execute(insert(job).values(row_of_job(one))))
+
+
+def _new_id(result: CursorResult[Any]) -> int:
+    key = result.inserted_primary_key
+    if key is None:
+        raise RuntimeError("the database did not report the id of a new row")
+    return int(key[0])
+
+
+def _empty_cache(connection: Connection) -> Sequence[int]:
+    columns = [column for column in job_cache.c if column.name != "id"]
+    rows = connection.execute(select(*columns).order_by(job_cache.c.id)).mappings().all()
+    if not rows:
+        return []
+    ids: list[int] = []
+    for row in rows:
+        values: Mapping[str, Any] = dict(row)
+        result = connection.execute(insert(job).prefix_with("OR IGNORE").values(values))
+        if result.rowcount == 1:
+            ids.append(_new_id(result))
+    connection.execute(delete(job_cache))
+    return ids
