@@ -1,7 +1,7 @@
 """The type `Job` and what hangs on it. Contract: spec/graphql.md 7.
 
-A `Job` value is a `ccserver.model.job.Job`; fields that need more than it holds are loaded for all jobs of the
-same list at once.
+A `Job` value is a `ccserver.model.job.Job`; fields that need more than it holds are loaded for all jobs of
+the same list at once.
 """
 
 from __future__ import annotations
@@ -9,44 +9,16 @@ from __future__ import annotations
 import strawberry
 from strawberry import ID
 
-from ccserver.graphql.outputs import Tag, User
+from ccserver.graphql.outputs import (
+    EnergyFootprintValue,
+    FootprintValue,
+    JobLinkResultList,
+    Resource,
+    Tag,
+    User,
+)
 from ccserver.graphql.resolvers import job_fields
 from ccserver.graphql.scalars import AnyValue, JobState, Time
-
-
-@strawberry.type
-class FootprintValue:
-    name: str
-    stat: str
-    value: float
-
-
-@strawberry.type
-class EnergyFootprintValue:
-    hardware: str
-    metric: str
-    value: float
-
-
-@strawberry.type
-class Resource:
-    hostname: str
-    hwthreads: list[int] | None
-    accelerators: list[str] | None
-    configuration: str | None
-
-
-@strawberry.type
-class JobLink:
-    id: ID
-    job_id: int
-
-
-@strawberry.type
-class JobLinkResultList:
-    list_query: str | None
-    items: list[JobLink]
-    count: int | None
 
 
 @strawberry.type

@@ -9,6 +9,7 @@ from __future__ import annotations
 import strawberry
 from strawberry import ID
 
+from ccserver.graphql import series_fields
 from ccserver.graphql.scalars import (
     AnyValue,
     MetricScope,
@@ -127,7 +128,7 @@ class Cluster:
 @strawberry.type
 class ClusterSupport:
     cluster: str
-    sub_clusters: list[str]
+    subclusters: list[str] = strawberry.field(name="subClusters")
 
 
 @strawberry.type
@@ -153,16 +154,16 @@ class MetricStatistics:
 class Series:
     hostname: str
     id: str | None
-    statistics: MetricStatistics | None
+    statistics: MetricStatistics | None = strawberry.field(resolver=series_fields.statistics)
     data: list[NullableFloat]
 
 
 @strawberry.type
 class StatsSeries:
-    mean: list[NullableFloat]
-    median: list[NullableFloat]
-    min: list[NullableFloat]
-    max: list[NullableFloat]
+    mean: list[NullableFloat] = strawberry.field(resolver=series_fields.mean)
+    median: list[NullableFloat] = strawberry.field(resolver=series_fields.median)
+    min: list[NullableFloat] = strawberry.field(resolver=series_fields.minimum)
+    max: list[NullableFloat] = strawberry.field(resolver=series_fields.maximum)
 
 
 @strawberry.type
@@ -190,7 +191,7 @@ class NamedStats:
 class ScopedStats:
     hostname: str
     id: str | None
-    data: MetricStatistics
+    statistics: MetricStatistics = strawberry.field(name="data")
 
 
 @strawberry.type
@@ -231,6 +232,44 @@ class MetricFootprints:
 class Footprints:
     time_weights: TimeWeights
     metrics: list[MetricFootprints]
+
+
+# Jobs; `Job` itself is in job_output.py
+
+
+@strawberry.type
+class FootprintValue:
+    name: str
+    stat: str
+    value: float
+
+
+@strawberry.type
+class EnergyFootprintValue:
+    hardware: str
+    metric: str
+    value: float
+
+
+@strawberry.type
+class Resource:
+    hostname: str
+    hwthreads: list[int] | None
+    accelerators: list[str] | None
+    configuration: str | None
+
+
+@strawberry.type
+class JobLink:
+    id: ID
+    job_id: int
+
+
+@strawberry.type
+class JobLinkResultList:
+    list_query: str | None
+    items: list[JobLink]
+    count: int | None
 
 
 # Statistics over jobs

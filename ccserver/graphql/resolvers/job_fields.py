@@ -1,33 +1,67 @@
+"""Fields of a job that are computed or loaded. Contract: spec/graphql.md 7."""
+
 from __future__ import annotations
+
+import time
 
 from strawberry import Info, Parent
 
+from ccserver.graphql.outputs import EnergyFootprintValue, FootprintValue
+from ccserver.graphql.per_item import per_item
+from ccserver.graphql.request import request_of
+from ccserver.graphql.resolvers.accounts import check_may_see_account
 from ccserver.model import job as model
 
+_HARDWARE = (("cpu", "CPU"), ("acc", "Accelerator"), ("mem", "Memory"), ("core", "Core"))
 
+
+@per_item
 def duration(parent: Parent[model.Job], info: Info) -> object:
-    raise NotImplementedError
+    return max(0, int(time.time()) - parent.start_time) if parent.running else parent.duration
 
 
+@per_item
 def tags(parent: Parent[model.Job], info: Info) -> object:
-    raise NotImplementedError
+    return request_of(info).tags.get(parent.id) or []
+
+
+@per_item
+def meta_data(parent: Parent[model.Job], info: Info) -> object:
+    if parent.metadata is not None:
+        return parent.metadata
+    return request_of(info).metadata.get(parent.id)
+
+
+@per_item
+def user_data(parent: Parent[model.Job], info: Info) -> object:
+    request = request_of(info)
+    check_may_see_account(request, parent.user)
+    return request.accounts.get(parent.user)
+
+
+@per_item
+def footprint(parent: Parent[model.Job], info: Info) -> object:
+    values = []
+    for key, value in (parent.footprint or {}).items():
+        name, _, stat = key.rpartition("_")
+        values.append(FootprintValue(name=name, stat=stat, value=value))
+    return values
+
+
+@per_item
+def energy_footprint(parent: Parent[model.Job], info: Info) -> object:
+    return [
+        EnergyFootprintValue(hardware=_hardware(key), metric=key, value=value)
+        for key, value in (parent.energy_footprint or {}).items()
+    ]
+
+
+def _hardware(key: str) -> str:
+    for part, hardware in _HARDWARE:
+        if part in key or part.capitalize() in key or part.upper() in key:
+            return hardware
+    return "Other"
 
 
 def concurrent_jobs(parent: Parent[model.Job], info: Info) -> object:
-    raise NotImplementedError
-
-
-def footprint(parent: Parent[model.Job], info: Info) -> object:
-    raise NotImplementedError
-
-
-def energy_footprint(parent: Parent[model.Job], info: Info) -> object:
-    raise NotImplementedError
-
-
-def meta_data(parent: Parent[model.Job], info: Info) -> object:
-    raise NotImplementedError
-
-
-def user_data(parent: Parent[model.Job], info: Info) -> object:
     raise NotImplementedError

@@ -1,9 +1,18 @@
+"""Metric data and statistics of jobs. Contract: spec/graphql.md 10."""
+
 from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
 
 from strawberry import ID, UNSET, Info
 
+from ccserver.graphql import arguments, outputs
 from ccserver.graphql.inputs import JobFilter
+from ccserver.graphql.request import Request, request_of
+from ccserver.graphql.resolvers.jobs import find_job
 from ccserver.graphql.scalars import MetricScope
+from ccserver.model.metrics import SCOPES, JobData, Statistics
 
 
 def job_metrics(
@@ -13,20 +22,66 @@ def job_metrics(
     scopes: list[MetricScope] | None = UNSET,
     resolution: int | None = UNSET,
 ) -> object:
-    raise NotImplementedError
+    request = request_of(info)
+    job = find_job(request, id)
+    names = arguments.given(metrics)
+    wanted = arguments.given(resolution)
+    data = request.site.metric_data.job_data(
+        job,
+        names,
+        arguments.scopes(scopes),
+        coarsest_resolution(request) if wanted is None else wanted,
+    )
+    return named_metrics(data, names)
 
 
 def job_stats(info: Info, id: ID, metrics: list[str] | None = UNSET) -> object:
-    raise NotImplementedError
+    request = request_of(info)
+    job = find_job(request, id)
+    names = arguments.given(metrics) or []
+    return named_statistics(request.site.metric_data.job_statistics(job, names), names)
 
 
 def scoped_job_stats(
     info: Info, id: ID, metrics: list[str] | None = UNSET, scopes: list[MetricScope] | None = UNSET
 ) -> object:
-    raise NotImplementedError
+    request = request_of(info)
+    job = find_job(request, id)
+    found = request.site.metric_data.scoped_statistics(
+        job, arguments.given(metrics) or [], arguments.scopes(scopes) or []
+    )
+    return [
+        outputs.NamedStatsWithScope(name=name, scope=MetricScope(scope), stats=cast(Any, by_scope[scope]))
+        for name, by_scope in found.items()
+        for scope in _coarse_first(by_scope)
+    ]
 
 
 def jobs_metric_stats(
     info: Info, filter: list[JobFilter] | None = UNSET, metrics: list[str] | None = UNSET
 ) -> object:
     raise NotImplementedError
+
+
+def coarsest_resolution(request: Request) -> int:
+    """What a client gets that names no resolution: the largest configured one, or native (0)."""
+    resampling = request.site.config.main.resampling
+    return max(resampling.resolutions, default=0) if resampling else 0
+
+
+def named_metrics(data: JobData, names: Sequence[str] | None = None) -> list[outputs.JobMetricWithName]:
+    """One entry per metric and scope: metrics in the order of `names`, coarse scopes first."""
+    ordered = data if names is None else [name for name in dict.fromkeys(names) if name in data]
+    return [
+        outputs.JobMetricWithName(name=name, scope=MetricScope(scope), metric=cast(Any, data[name][scope]))
+        for name in ordered
+        for scope in _coarse_first(data[name])
+    ]
+
+
+def named_statistics(found: dict[str, Statistics], names: Iterable[str]) -> list[outputs.NamedStats]:
+    return [outputs.NamedStats(name=name, data=cast(Any, found.get(name, NO_STATISTICS))) for name in names]
+
+
+def _coarse_first(by_scope: dict[str, Any]) -> list[str]:
+    return sorted(by_scope, key=SCOPES.index)

@@ -1,0 +1,154 @@
+"""Arguments as they were sent, read and checked.
+
+What is wrong here is an error of the field (status 200), not of the request: the reference reads custom scalars
+while it executes, and clients see the difference (spec/graphql.md 15).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from graphql import GraphQLError
+from strawberry import UNSET
+
+from ccserver.graphql import inputs
+from ccserver.jobs import filters
+from ccserver.model.job import JOB_STATES
+from ccserver.model.metrics import SCOPES
+
+T = TypeVar("T")
+
+ZERO_TIME = -62135596800  # 0001-01-01T00:00:00Z, what an empty text means
+
+
+def given(value: T | None) -> T | None:
+    """None for what was not sent, whatever way it was not sent."""
+    return None if value is UNSET else value
+
+
+def timestamp(sent: object) -> int:
+    """Unix seconds of a `Time` argument, fractions cut off. GraphQLError unless it is a text of RFC 3339."""
+    if not isinstance(sent, str):
+        raise GraphQLError("time should be a string in RFC 3339 format")
+    if sent == "":
+        return ZERO_TIME
+    try:
+        read = datetime.fromisoformat(sent)
+    except ValueError:
+        raise GraphQLError(f"cannot read the time {sent!r}, expected RFC 3339") from None
+    if len(sent) < len("2024-05-01T10:00:00"):  # fromisoformat also takes dates and other short forms
+        raise GraphQLError(f"cannot read the time {sent!r}, expected RFC 3339")
+    if read.tzinfo is None:
+        if sent[10] != " ":
+            raise GraphQLError(f"the time {sent!r} has no zone")
+        read = read.replace(tzinfo=UTC)
+    return int(read.timestamp() // 1)
+
+
+def scopes(sent: Sequence[object] | None) -> list[str] | None:
+    """Known scopes. GraphQLError for others."""
+    chosen = given(sent)
+    return None if chosen is None else [_one_of(SCOPES, scope, "metric scope") for scope in chosen]
+
+
+def job_states(sent: Sequence[object] | None) -> list[str] | None:
+    """Known job states. GraphQLError for others."""
+    chosen = given(sent)
+    return None if chosen is None else [_one_of(JOB_STATES, state, "job state") for state in chosen]
+
+
+def number(sent: str, what: str) -> int:
+    """The integer that an `ID` argument must hold."""
+    try:
+        value = int(sent, 10)
+    except ValueError:
+        raise GraphQLError(f"{what} must be a number: {sent!r}") from None
+    if not -(2**63) <= value < 2**63:
+        raise GraphQLError(f"{what} is out of range: {sent}")
+    return value
+
+
+def job_filters(sent: Sequence[inputs.JobFilter] | None) -> list[filters.JobFilter]:
+    """Job filters for the repository. GraphQLError for a job state or time that does not exist."""
+    return [_job_filter(one) for one in given(sent) or ()]
+
+
+def order(sent: inputs.OrderByInput | None) -> filters.Order | None:
+    chosen = given(sent)
+    return chosen and filters.Order(chosen.field, chosen.type, chosen.order.value)
+
+
+def _job_filter(sent: inputs.JobFilter) -> filters.JobFilter:
+    return filters.JobFilter(
+        tags=given(sent.tags),
+        db_id=given(sent.db_id),
+        job_id=text_condition(sent.job_id),
+        array_job_id=given(sent.array_job_id),
+        user=text_condition(sent.user),
+        project=text_condition(sent.project),
+        job_name=text_condition(sent.job_name),
+        cluster=text_condition(sent.cluster),
+        sub_cluster=text_condition(sent.sub_cluster),
+        partition=text_condition(sent.partition),
+        duration=_int_range(sent.duration),
+        energy=_float_range(sent.energy),
+        num_nodes=_int_range(sent.num_nodes),
+        num_accelerators=_int_range(sent.num_accelerators),
+        num_hw_threads=_int_range(sent.num_hwthreads),
+        start_time=_time_range(sent.start_time),
+        state=job_states(sent.state),
+        metric_stats=_metric_stats(sent.metric_stats),
+        shared=given(sent.shared),
+        schedule=given(sent.schedule),
+        node=text_condition(sent.node),
+    )
+
+
+def text_condition(sent: inputs.StringInput | None) -> filters.StringInput | None:
+    chosen = given(sent)
+    return chosen and filters.StringInput(
+        eq=given(chosen.eq),
+        neq=given(chosen.neq),
+        contains=given(chosen.contains),
+        starts_with=given(chosen.starts_with),
+        ends_with=given(chosen.ends_with),
+        in_=given(chosen.in_),
+    )
+
+
+def _int_range(sent: inputs.IntRange | None) -> filters.IntRange | None:
+    chosen = given(sent)
+    return chosen and filters.IntRange(chosen.from_, chosen.to)
+
+
+def _float_range(sent: inputs.FloatRange | None) -> filters.FloatRange | None:
+    chosen = given(sent)
+    return chosen and filters.FloatRange(chosen.from_, chosen.to)
+
+
+def _time_range(sent: inputs.TimeRange | None) -> filters.TimeRange | None:
+    chosen = given(sent)
+    return chosen and filters.TimeRange(
+        from_=_optional_time(chosen.from_), to=_optional_time(chosen.to), range=given(chosen.range)
+    )
+
+
+def _optional_time(sent: object) -> int | None:
+    chosen = given(sent)
+    return None if chosen is None else timestamp(chosen)
+
+
+def _metric_stats(sent: Sequence[inputs.MetricStatItem] | None) -> list[filters.MetricStatItem] | None:
+    chosen = given(sent)
+    return chosen and [
+        filters.MetricStatItem(item.metric_name, filters.FloatRange(item.range.from_, item.range.to))
+        for item in chosen
+    ]
+
+
+def _one_of(known: Sequence[str], sent: object, what: str) -> str:
+    if isinstance(sent, str) and sent in known:
+        return sent
+    raise GraphQLError(f"invalid {what}: {sent!r}; known are {', '.join(known)}")
