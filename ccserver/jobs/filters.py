@@ -78,7 +78,7 @@ class FloatRange:
 
 @dataclass(frozen=True, slots=True)
 class TimeRange:
-    """Inclusive bounds in unix seconds; `range` (last6h, last24h, last7d, last30d) counts if both are None."""
+    """Inclusive bounds in unix seconds; `range` (last6h, last24h, last7d, last30d) if both are None."""
 
     from_: float | None = None
     to: float | None = None

@@ -304,6 +304,12 @@ class JobRepository:
         with self.database.read() as connection:
             return sorted(name for name in connection.execute(query).scalars() if name)
 
+    def project_exists(self, project: str, viewer: Principal | None) -> bool:
+        """Whether the viewer can see any job of that project."""
+        query = select(job.c.id).where(job.c.project == project, visibility(viewer)).limit(1)
+        with self.database.read() as connection:
+            return connection.execute(query).first() is not None
+
     def _hosts(self, group: ColumnElement[str], condition: Condition) -> Sequence[tuple[str, str]]:
         hostname, resource = _hostname()
         query = (
