@@ -1,0 +1,39 @@
+"""Where live metric data comes from: the store in this process, later also stores elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from ccstore.types import Query, SeriesResult
+
+
+class Answer(Protocol):
+    """`rows[i]` answers `queries[i]`, which are the given queries or those made for all nodes."""
+
+    @property
+    def rows(self) -> Sequence[Sequence[SeriesResult]]: ...
+
+    @property
+    def queries(self) -> Sequence[Query]: ...
+
+
+class MetricSource(Protocol):
+    """What is asked of a metric store; `ccstore.MetricStore` is one. Contract: spec/metric-store.md 4, 6.1.
+
+    Raises ValueError for a request that makes no sense (from after to, too many points, unknown algorithm).
+    """
+
+    def query(
+        self,
+        cluster: str,
+        start: int,
+        to: int,
+        queries: Sequence[Query],
+        *,
+        for_all_nodes: Sequence[str] = (),
+        with_stats: bool = True,
+        with_data: bool = True,
+        with_padding: bool = True,
+        resample_algorithm: str = "",
+    ) -> Answer: ...
