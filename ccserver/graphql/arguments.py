@@ -1,7 +1,7 @@
 """Arguments as they were sent, read and checked.
 
-What is wrong here is an error of the field (status 200), not of the request: the reference reads custom scalars
-while it executes, and clients see the difference (spec/graphql.md 15).
+What is wrong here is an error of the field (status 200), not of the request: the reference reads custom
+scalars while it executes, and clients see the difference (spec/graphql.md 15).
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def job_filters(sent: Sequence[inputs.JobFilter] | None) -> list[filters.JobFilt
 
 def order(sent: inputs.OrderByInput | None) -> filters.Order | None:
     chosen = given(sent)
-    return chosen and filters.Order(chosen.field, chosen.type, chosen.order.value)
+    return None if chosen is None else filters.Order(chosen.field, chosen.type, chosen.order.value)
 
 
 def _job_filter(sent: inputs.JobFilter) -> filters.JobFilter:
@@ -108,30 +108,38 @@ def _job_filter(sent: inputs.JobFilter) -> filters.JobFilter:
 
 def text_condition(sent: inputs.StringInput | None) -> filters.StringInput | None:
     chosen = given(sent)
-    return chosen and filters.StringInput(
-        eq=given(chosen.eq),
-        neq=given(chosen.neq),
-        contains=given(chosen.contains),
-        starts_with=given(chosen.starts_with),
-        ends_with=given(chosen.ends_with),
-        in_=given(chosen.in_),
+    return (
+        None
+        if chosen is None
+        else filters.StringInput(
+            eq=given(chosen.eq),
+            neq=given(chosen.neq),
+            contains=given(chosen.contains),
+            starts_with=given(chosen.starts_with),
+            ends_with=given(chosen.ends_with),
+            in_=given(chosen.in_),
+        )
     )
 
 
 def _int_range(sent: inputs.IntRange | None) -> filters.IntRange | None:
     chosen = given(sent)
-    return chosen and filters.IntRange(chosen.from_, chosen.to)
+    return None if chosen is None else filters.IntRange(chosen.from_, chosen.to)
 
 
 def _float_range(sent: inputs.FloatRange | None) -> filters.FloatRange | None:
     chosen = given(sent)
-    return chosen and filters.FloatRange(chosen.from_, chosen.to)
+    return None if chosen is None else filters.FloatRange(chosen.from_, chosen.to)
 
 
 def _time_range(sent: inputs.TimeRange | None) -> filters.TimeRange | None:
     chosen = given(sent)
-    return chosen and filters.TimeRange(
-        from_=_optional_time(chosen.from_), to=_optional_time(chosen.to), range=given(chosen.range)
+    return (
+        None
+        if chosen is None
+        else filters.TimeRange(
+            from_=_optional_time(chosen.from_), to=_optional_time(chosen.to), range=given(chosen.range)
+        )
     )
 
 
@@ -142,7 +150,9 @@ def _optional_time(sent: object) -> int | None:
 
 def _metric_stats(sent: Sequence[inputs.MetricStatItem] | None) -> list[filters.MetricStatItem] | None:
     chosen = given(sent)
-    return chosen and [
+    if chosen is None:
+        return None
+    return [
         filters.MetricStatItem(item.metric_name, filters.FloatRange(item.range.from_, item.range.to))
         for item in chosen
     ]

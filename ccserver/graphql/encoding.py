@@ -1,9 +1,9 @@
 """Answers to JSON, in pieces.
 
 Cost model: orjson turns about 20 million floats a second into text and holds the interpreter lock while it
-does, so arrays are taken out of the answer, encoded some ten thousand numbers at a time, and put back into the
-text where they belong. float32 values come out in the shortest form that reads back as the same float32, NaN
-and infinities as null. Measured by benchmarks/graphql_arrays.py.
+does, so arrays are taken out of the answer, encoded some ten thousand numbers at a time, and put back into
+the text where they belong. float32 values come out in the shortest form that reads back as the same float32,
+NaN and infinities as null. Measured by benchmarks/graphql_arrays.py.
 """
 
 from __future__ import annotations

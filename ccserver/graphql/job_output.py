@@ -9,6 +9,7 @@ from __future__ import annotations
 import strawberry
 from strawberry import ID
 
+from ccserver.graphql.fields import resolved_by
 from ccserver.graphql.outputs import (
     EnergyFootprintValue,
     FootprintValue,
@@ -30,7 +31,7 @@ class Job:
     cluster: str
     subcluster: str = strawberry.field(name="subCluster")
     start_time: Time
-    duration: int = strawberry.field(resolver=job_fields.duration)
+    duration: int
     walltime: int
     num_nodes: int
     num_hwthreads: int = strawberry.field(name="numHWThreads")
@@ -42,15 +43,13 @@ class Job:
     array_job_id: int
     monitoring_status: int
     state: JobState
-    tags: list[Tag] = strawberry.field(resolver=job_fields.tags)
+    tags: list[Tag] = resolved_by(job_fields.tags)
     resources: list[Resource]
-    concurrent_jobs: JobLinkResultList | None = strawberry.field(resolver=job_fields.concurrent_jobs)
-    footprint: list[FootprintValue | None] | None = strawberry.field(resolver=job_fields.footprint)
-    energy_footprint: list[EnergyFootprintValue | None] | None = strawberry.field(
-        resolver=job_fields.energy_footprint
-    )
-    meta_data: AnyValue | None = strawberry.field(resolver=job_fields.meta_data)
-    user_data: User | None = strawberry.field(resolver=job_fields.user_data)
+    concurrent_jobs: JobLinkResultList | None = resolved_by(job_fields.concurrent_jobs)
+    footprint: list[FootprintValue | None] | None = resolved_by(job_fields.footprint)
+    energy_footprint: list[EnergyFootprintValue | None] | None = resolved_by(job_fields.energy_footprint)
+    meta_data: AnyValue | None = resolved_by(job_fields.meta_data)
+    user_data: User | None = resolved_by(job_fields.user_data)
 
 
 @strawberry.type

@@ -10,6 +10,7 @@ import strawberry
 from strawberry import ID
 
 from ccserver.graphql import series_fields
+from ccserver.graphql.fields import resolved_by
 from ccserver.graphql.scalars import (
     AnyValue,
     MetricScope,
@@ -154,16 +155,16 @@ class MetricStatistics:
 class Series:
     hostname: str
     id: str | None
-    statistics: MetricStatistics | None = strawberry.field(resolver=series_fields.statistics)
+    statistics: MetricStatistics | None = resolved_by(series_fields.statistics)
     data: list[NullableFloat]
 
 
 @strawberry.type
 class StatsSeries:
-    mean: list[NullableFloat] = strawberry.field(resolver=series_fields.mean)
-    median: list[NullableFloat] = strawberry.field(resolver=series_fields.median)
-    min: list[NullableFloat] = strawberry.field(resolver=series_fields.minimum)
-    max: list[NullableFloat] = strawberry.field(resolver=series_fields.maximum)
+    mean: list[NullableFloat] = resolved_by(series_fields.mean)
+    median: list[NullableFloat] = resolved_by(series_fields.median)
+    min: list[NullableFloat] = resolved_by(series_fields.minimum)
+    max: list[NullableFloat] = resolved_by(series_fields.maximum)
 
 
 @strawberry.type

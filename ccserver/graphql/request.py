@@ -1,8 +1,8 @@
-"""What the resolvers of one request share: the services, who asks, and what was loaded for many jobs at once."""
+"""What the resolvers of one request share: the services, who asks, what was loaded for many jobs at once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
@@ -56,8 +56,8 @@ class Request:
     principal: Principal | None
     introspection: bool = False
     abandoned: bool = False
-    tags: Batch[int, list[Tag]] = field(init=False)
-    metadata: Batch[int, dict[str, str]] = field(init=False)
+    tags: Batch[int, Sequence[Tag]] = field(init=False)
+    metadata: Batch[int, dict[str, str] | None] = field(init=False)
     accounts: Batch[str, Principal] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -97,11 +97,11 @@ class Request:
             raise GraphQLError("request abandoned")
 
 
-def _tags(request: Request, ids: list[int]) -> Mapping[int, list[Tag]]:
+def _tags(request: Request, ids: list[int]) -> Mapping[int, Sequence[Tag]]:
     return request.site.jobs.tags_of(ids, request.user)
 
 
-def _metadata(request: Request, ids: list[int]) -> Mapping[int, dict[str, str]]:
+def _metadata(request: Request, ids: list[int]) -> Mapping[int, dict[str, str] | None]:
     return request.site.jobs.metadata_of(ids)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from strawberry import Info, Parent
 
-from ccserver.graphql.per_item import per_item
+from ccserver.graphql.fields import per_item
 from ccserver.model.metrics import Series, Statistics, StatisticsSeries
 
 NO_STATISTICS = Statistics(0.0, 0.0, 0.0)

@@ -5,6 +5,7 @@ Authentication, cross-site requests and CORS are decided before; what comes here
 
 from __future__ import annotations
 
+import logging
 import zlib
 from collections.abc import Mapping
 from functools import partial
@@ -27,6 +28,8 @@ _ACCEPTED = {JSON: JSON, "*/*": JSON, "application/*": JSON, GRAPHQL_JSON: GRAPH
 
 SMALLEST_COMPRESSED = 1024  # bytes
 COMPRESSION_LEVEL = 1  # level 6 takes ten times as long for a tenth less
+
+log = logging.getLogger(__name__)
 
 Answer = tuple[int, dict[str, str], list[bytes]]
 """Status, headers, body in pieces."""
@@ -97,13 +100,17 @@ def answer(body: bytes, request: Request, media_type: str = JSON, accept_encodin
         return _refusal(200, media_type, (error,))
     try:
         result = run(prepared, operation, sent.variables or {}, request)
+        document: dict[str, Any] = {}
+        if result.errors:
+            document["errors"] = [_formatted(error) for error in result.errors]
+        document["data"] = result.data
+        pieces = encode(document)
     except RequestError as error:
         return _refusal(refused, media_type, error.errors)
-    document: dict[str, Any] = {}
-    if result.errors:
-        document["errors"] = [_formatted(error) for error in result.errors]
-    document["data"] = result.data
-    return _compressed(200, media_type, encode(document), accept_encoding)
+    except Exception:
+        log.exception("an operation failed outside its resolvers")
+        return _failure(200, media_type, "internal server error")
+    return _compressed(200, media_type, pieces, accept_encoding)
 
 
 def _failure(status: int, media_type: str, message: str) -> Answer:
@@ -121,7 +128,7 @@ def _formatted(error: GraphQLError) -> Mapping[str, Any]:
     ordered: dict[str, Any] = {"message": formatted["message"]}
     for key in ("path", "locations", "extensions"):
         if formatted.get(key):
-            ordered[key] = formatted[key]  # type: ignore[literal-required]
+            ordered[key] = formatted[key]
     return ordered
 
 

@@ -15,7 +15,7 @@ from strawberry.schema.config import StrawberryConfig
 from ccserver.graphql import outputs, scalars
 from ccserver.graphql.encoding import encode
 from ccserver.graphql.execution import BulkExecutor
-from ccserver.graphql.per_item import per_item
+from ccserver.graphql.fields import per_item
 from ccserver.model.metrics import StatisticsSeries
 
 

@@ -1,4 +1,4 @@
-"""The transport of `POST /query`: statuses, envelope, media types, limits. Contract: spec/graphql.md 1, 15."""
+"""The transport of `POST /query`: statuses, envelope, types, limits. Contract: spec/graphql.md 1, 15."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from strawberry import Info
@@ -27,10 +28,10 @@ def global_metrics(info: Info) -> object:
     return request.site.clusters.global_metrics(restricted=bool(request.user.roles & RESTRICTED_ROLES))
 
 
-def _cluster(cluster: site_clusters.Cluster, partitions: list[str]) -> outputs.Cluster:
+def _cluster(cluster: site_clusters.Cluster, partitions: Sequence[str]) -> outputs.Cluster:
     return outputs.Cluster(
         name=cluster.name,
-        partitions=partitions,
+        partitions=list(partitions),
         sub_clusters=[_subcluster(subcluster) for subcluster in cluster.subclusters.values()],
     )
 

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import time
+from strawberry import ID, Info, Parent
 
-from strawberry import Info, Parent
-
-from ccserver.graphql.outputs import EnergyFootprintValue, FootprintValue
-from ccserver.graphql.per_item import per_item
+from ccserver.graphql.fields import per_item
+from ccserver.graphql.outputs import EnergyFootprintValue, FootprintValue, JobLink, JobLinkResultList
 from ccserver.graphql.request import request_of
 from ccserver.graphql.resolvers.accounts import check_may_see_account
 from ccserver.model import job as model
 
 _HARDWARE = (("cpu", "CPU"), ("acc", "Accelerator"), ("mem", "Memory"), ("core", "Core"))
-
-
-@per_item
-def duration(parent: Parent[model.Job], info: Info) -> object:
-    return max(0, int(time.time()) - parent.start_time) if parent.running else parent.duration
 
 
 @per_item
@@ -64,4 +57,12 @@ def _hardware(key: str) -> str:
 
 
 def concurrent_jobs(parent: Parent[model.Job], info: Info) -> object:
-    raise NotImplementedError
+    request = request_of(info)
+    links = request.site.jobs.concurrent_jobs(parent, request.job_viewer)
+    if links is None:
+        return None
+    return JobLinkResultList(
+        list_query=f"cluster={parent.cluster}" + "".join(f"&jobId={link.job_id}" for link in links),
+        items=[JobLink(id=ID(str(link.id)), job_id=link.job_id) for link in links],
+        count=len(links),
+    )

@@ -2,19 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 from graphql import GraphQLError
 from strawberry import ID, UNSET, Info
 
 from ccserver.graphql import arguments
 from ccserver.graphql.inputs import JobFilter, OrderByInput, PageRequest
-from ccserver.graphql.job_output import JobResultList
 from ccserver.graphql.request import Request, request_of
+from ccserver.jobs.filters import JobFilter as Filter
+from ccserver.jobs.filters import Order
+from ccserver.jobs.repository import JobPage
 from ccserver.model.job import Job
 
 DEFAULT_ITEMS_PER_PAGE = 50
-EVERYTHING = -1
+
+
+@dataclass
+class JobList:
+    """A `JobResultList`: the page and the count are asked of the database when they are selected."""
+
+    request: Request
+    filters: list[Filter]
+    order: Order | None
+    number: int
+    items_per_page: int
+    offset: None = None
+    limit: None = None
+
+    @cached_property
+    def page(self) -> JobPage:
+        page = self.request.site.jobs.page(
+            self.filters, self.request.job_viewer, self.order, self.number, self.items_per_page
+        )
+        self.request.announce(page.items)
+        return page
+
+    @property
+    def items(self) -> Sequence[Job]:
+        return self.page.items
+
+    @property
+    def has_next_page(self) -> bool:
+        return self.page.has_next_page
+
+    @property
+    def count(self) -> int:
+        return self.request.site.jobs.count(self.filters, self.request.job_viewer)
 
 
 def job(info: Info, id: ID) -> object:
@@ -30,14 +66,14 @@ def jobs(
     page: PageRequest | None = UNSET,
     order: OrderByInput | None = UNSET,
 ) -> object:
-    request = request_of(info)
-    number, items_per_page = _page(arguments.given(page))
-    result = request.site.jobs.list(
-        arguments.job_filters(filter), request.job_viewer, arguments.order(order), number, items_per_page
+    chosen = arguments.given(page)
+    return JobList(
+        request=request_of(info),
+        filters=arguments.job_filters(filter),
+        order=arguments.order(order),
+        number=chosen.page if chosen else 1,
+        items_per_page=chosen.items_per_page if chosen else DEFAULT_ITEMS_PER_PAGE,
     )
-    request.announce(result)
-    items: Any = result
-    return JobResultList(items=items, offset=None, limit=None, count=0, has_next_page=False)
 
 
 def find_job(request: Request, id: str) -> Job:
@@ -46,12 +82,3 @@ def find_job(request: Request, id: str) -> Job:
     if found is None:
         raise GraphQLError("sql: no rows in result set")
     return found
-
-
-def _page(sent: PageRequest | None) -> tuple[int, int]:
-    """Page number from 1 and items per page, -1 for everything."""
-    if sent is None:
-        return 1, DEFAULT_ITEMS_PER_PAGE
-    if sent.items_per_page < 1 and sent.items_per_page != EVERYTHING:
-        raise GraphQLError(f"invalid items-per-page value: {sent.items_per_page}")
-    return max(1, sent.page), sent.items_per_page

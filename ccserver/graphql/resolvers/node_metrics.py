@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any, cast
 
-import numpy as np
 import strawberry
 from graphql import GraphQLError
 from strawberry import UNSET, Info
@@ -13,16 +12,11 @@ from ccserver.graphql import arguments, outputs
 from ccserver.graphql.inputs import PageRequest
 from ccserver.graphql.request import Request, request_of
 from ccserver.graphql.scalars import MetricScope, SentTime
-from ccserver.model.metrics import JobMetric, Unit
+from ccserver.model.metrics import JobMetric
 
 From = Annotated[SentTime, strawberry.argument(name="from")]
 
 NODE = MetricScope("node")
-PREFIXES = {
-    "": 1.0, "K": 1e3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18, "Z": 1e21,
-    "m": 1e-3, "u": 1e-6, "n": 1e-9,
-}  # fmt: skip
-TERA = 1e12
 
 
 def node_metrics(
@@ -62,18 +56,17 @@ def node_metrics_list(
 def cluster_metrics(
     info: Info, cluster: str, from_: From, to: SentTime, metrics: list[str] | None = UNSET
 ) -> object:
-    """Every value a host has counts; hosts share one raster, so positions belong together."""
     request = _staff_request(info, cluster)
     start, end = _window(from_, to)
-    data = request.site.metric_data.node_data(cluster, arguments.given(metrics), None, start, end)
-    by_metric: dict[str, list[JobMetric]] = {}
-    delivered = 0
-    for of_host in data.values():
-        delivered += any(len(series.data) for metric in of_host.values() for series in metric.series)
-        for name, metric in of_host.items():
-            by_metric.setdefault(name, []).append(metric)
+    totals = request.site.metric_data.cluster_totals(cluster, arguments.given(metrics), start, end)
     return outputs.ClusterMetrics(
-        node_count=delivered, metrics=[_total(name, hosts) for name, hosts in by_metric.items()]
+        node_count=totals.node_count,
+        metrics=[
+            outputs.ClusterMetricWithName(
+                name=name, unit=cast(Any, total.unit), timestep=total.timestep, data=cast(Any, total.data)
+            )
+            for name, total in totals.metrics.items()
+        ],
     )
 
 
@@ -91,23 +84,6 @@ def _window(from_: object, to: object) -> tuple[int, int]:
     if start > end:
         raise GraphQLError(f"the window ends before it begins: from {from_}, to {to}")
     return start, end
-
-
-def _total(name: str, hosts: list[JobMetric]) -> outputs.ClusterMetricWithName:
-    """The sum over all hosts per point, absent values counting as nothing, in units of 10^12."""
-    length = max((len(series.data) for metric in hosts for series in metric.series), default=0)
-    total = np.zeros(length)
-    for metric in hosts:
-        for series in metric.series:
-            total[: len(series.data)] += np.nan_to_num(series.data, nan=0.0)
-    unit = hosts[0].unit
-    total *= PREFIXES.get(unit.prefix, 1.0) / TERA
-    return outputs.ClusterMetricWithName(
-        name=name,
-        unit=cast(Any, Unit(base=unit.base, prefix="T")),
-        timestep=hosts[0].timestep,
-        data=cast(Any, total.astype(np.float32)),
-    )
 
 
 def _node_scope(by_metric: dict[str, JobMetric]) -> list[outputs.JobMetricWithName]:

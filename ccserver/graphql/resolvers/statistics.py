@@ -1,8 +1,118 @@
+"""Totals and histograms over jobs. Contract: spec/graphql.md 9."""
+
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from graphql import GraphQLError
 from strawberry import UNSET, Info
 
+from ccserver.graphql import arguments, outputs
 from ccserver.graphql.inputs import Aggregate, JobFilter, PageRequest, SortByAggregate
+from ccserver.graphql.request import Request, request_of
+from ccserver.graphql.selection import selected_fields
+from ccserver.jobs import filters
+
+if TYPE_CHECKING:
+    from ccserver.clusters import Clusters
+    from ccserver.jobs.statistics import HistogramPoint, JobsStatistics
+
+DEFAULT_DURATION_BINS = "1h"
+DEFAULT_METRIC_BINS = 10
+MOST_METRIC_BINS = 1000
+EVERYTHING = -1
+
+_HISTOGRAMS = {"histDuration", "histNumNodes", "histNumCores", "histNumAccs"}
+_METRIC_NAME = re.compile(r"[A-Za-z0-9_]+")
+_TOTALS = {
+    "totalJobs": "total_jobs",
+    "totalUsers": "total_users",
+    "runningJobs": "running_jobs",
+    "shortJobs": "short_jobs",
+    "totalWalltime": "total_walltime",
+    "totalNodes": "total_nodes",
+    "totalNodeHours": "total_node_hours",
+    "totalCores": "total_cores",
+    "totalCoreHours": "total_core_hours",
+    "totalAccs": "total_accs",
+    "totalAccHours": "total_acc_hours",
+}
+
+
+@dataclass
+class Overall:
+    """A `JobsStatistics` over all matching jobs; histograms are computed when they are selected."""
+
+    request: Request
+    filters: list[filters.JobFilter]
+    totals: set[str]
+    duration_bins: str
+    metrics: list[str]
+    metric_bins: int
+    id: str = ""
+    name: str = ""
+    _viewer: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._viewer = self.request.job_viewer
+
+    def __getattr__(self, name: str) -> int:
+        """The totals, read in one statement."""
+        if name in _TOTALS.values():
+            return int(getattr(self._row, name))
+        raise AttributeError(name)
+
+    @cached_property
+    def _row(self) -> JobsStatistics:
+        return self.request.site.jobs.statistics(self.filters, self._viewer, totals=self.totals)[0]
+
+    @property
+    def hist_duration(self) -> Sequence[HistogramPoint]:
+        return self.request.site.jobs.duration_histogram(self.filters, self._viewer, self.duration_bins)
+
+    @property
+    def hist_num_nodes(self) -> Sequence[HistogramPoint]:
+        return self._values("num_nodes")
+
+    @property
+    def hist_num_cores(self) -> Sequence[HistogramPoint]:
+        return self._values("num_hwthreads")
+
+    @property
+    def hist_num_accs(self) -> Sequence[HistogramPoint]:
+        return self._values("num_acc")
+
+    def _values(self, column: str) -> Sequence[HistogramPoint]:
+        return self.request.site.jobs.value_histogram(self.filters, self._viewer, column)
+
+    @property
+    def hist_metrics(self) -> list[outputs.MetricHistoPoints]:
+        if any(list(one.state or ()) == ["running"] for one in self.filters):
+            raise GraphQLError("metric histograms of running jobs are not available yet")
+        return [self._footprints(name) for name in self.metrics if _METRIC_NAME.fullmatch(name)]
+
+    def _footprints(self, metric: str) -> outputs.MetricHistoPoints:
+        clusters = self.request.site.clusters
+        known = next((one for one in clusters.global_metrics(restricted=False) if one.name == metric), None)
+        stat = known.footprint if known else ""
+        peak = peak_of(clusters, metric, self._cluster)
+        counts = self.request.site.jobs.footprint_histogram(
+            self.filters, self._viewer, f"{metric}_{stat}", peak, self.metric_bins
+        )
+        return outputs.MetricHistoPoints(
+            metric=metric,
+            unit=f"{known.unit.prefix}{known.unit.base}" if known else "",
+            stat=stat,
+            data=histogram_points(counts, peak),
+        )
+
+    @property
+    def _cluster(self) -> str | None:
+        return next((one.cluster.eq for one in self.filters if one.cluster and one.cluster.eq), None)
 
 
 def jobs_statistics(
@@ -15,4 +125,69 @@ def jobs_statistics(
     num_duration_bins: str | None = UNSET,
     num_metric_bins: int | None = UNSET,
 ) -> object:
-    raise NotImplementedError
+    request = request_of(info)
+    selected = selected_fields(info)
+    totals = {_TOTALS[name] for name in selected & set(_TOTALS)}
+    wanted = arguments.job_filters(filter)
+    group = arguments.given(group_by)
+    if group is not None:
+        _refuse_histograms(selected)
+        return _groups(request, wanted, group, arguments.given(sort_by), arguments.given(page), totals)
+    bins = arguments.given(num_metric_bins)
+    return [
+        Overall(
+            request=request,
+            filters=wanted,
+            totals=totals,
+            duration_bins=arguments.given(num_duration_bins) or DEFAULT_DURATION_BINS,
+            metrics=arguments.given(metrics) or [],
+            metric_bins=_bins(DEFAULT_METRIC_BINS if bins is None else bins),
+        )
+    ]
+
+
+def peak_of(clusters: Clusters, metric: str, cluster: str | None) -> float:
+    """The metric's peak on `cluster`; the largest of all clusters where that is not known or 0."""
+    peaks = {one.name: one.metrics[metric].peak for one in clusters.by_name.values() if metric in one.metrics}
+    return peaks.get(cluster or "", 0.0) or max(peaks.values(), default=0.0)
+
+
+def histogram_points(counts: Sequence[int], peak: float) -> list[outputs.MetricHistoPoint]:
+    """Bins from 1 with whole-number labels; a peak smaller than the number of bins labels all of them 0."""
+    step = int(peak) // len(counts) if counts else 0
+    return [
+        outputs.MetricHistoPoint(bin=bin, count=count, min=step * (bin - 1), max=step * bin)
+        for bin, count in enumerate(counts, 1)
+    ]
+
+
+def _groups(
+    request: Request,
+    wanted: list[filters.JobFilter],
+    group: Aggregate,
+    sort_by: SortByAggregate | None,
+    page: PageRequest | None,
+    totals: set[str],
+) -> Sequence[JobsStatistics]:
+    return request.site.jobs.statistics(
+        wanted,
+        request.job_viewer,
+        group_by=group.value,
+        sort_by=sort_by.value if sort_by else None,
+        page=page.page if page else 1,
+        items_per_page=page.items_per_page if page else EVERYTHING,
+        totals=totals,
+    )
+
+
+def _refuse_histograms(selected: set[str]) -> None:
+    if selected & _HISTOGRAMS:
+        raise GraphQLError("histograms only implemented without groupBy argument")
+    if "histMetrics" in selected:
+        raise GraphQLError("metric histograms only implemented without groupBy argument")
+
+
+def _bins(number: int) -> int:
+    if not 1 <= number <= MOST_METRIC_BINS:
+        raise GraphQLError(f"numMetricBins must be from 1 to {MOST_METRIC_BINS}: {number}")
+    return number

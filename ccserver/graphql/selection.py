@@ -1,0 +1,46 @@
+"""Which fields of its result a resolver was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from graphql import (
+    FieldNode,
+    FragmentSpreadNode,
+    GraphQLIncludeDirective,
+    GraphQLResolveInfo,
+    GraphQLSkipDirective,
+    InlineFragmentNode,
+    SelectionNode,
+    get_directive_values,
+)
+from strawberry import Info
+
+
+def selected_fields(info: Info) -> set[str]:
+    """Names of the fields selected on the result, through fragments, without what `@skip` leaves out."""
+    raw = info._raw_info
+    return {
+        name
+        for node in raw.field_nodes
+        for name in _names(node.selection_set.selections if node.selection_set else (), raw)
+    }
+
+
+def _names(selections: Any, raw: GraphQLResolveInfo[Any]) -> Iterator[str]:
+    for node in selections:
+        if not _included(node, raw):
+            continue
+        if isinstance(node, FieldNode):
+            yield node.name.value
+        elif isinstance(node, InlineFragmentNode):
+            yield from _names(node.selection_set.selections, raw)
+        elif isinstance(node, FragmentSpreadNode):
+            yield from _names(raw.fragments[node.name.value].selection_set.selections, raw)
+
+
+def _included(node: SelectionNode, raw: GraphQLResolveInfo[Any]) -> bool:
+    skip = get_directive_values(GraphQLSkipDirective, node, raw.variable_values)
+    include = get_directive_values(GraphQLIncludeDirective, node, raw.variable_values)
+    return not (skip and skip["if"]) and not (include and not include["if"])
