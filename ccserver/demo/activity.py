@@ -1,7 +1,7 @@
 """What a job does to the nodes it runs on, as a function of the seconds since its start.
 
-Every kind of `jobs.KINDS` has one function. Arrays have shape (parts, times): parts are the job's hwthreads or
-accelerators on one node. All randomness hangs on the job's key, the node's rank in the job and the part.
+Every kind of `jobs.KINDS` has one function. Arrays have shape (parts, times): parts are the job's hwthreads
+or accelerators on one node. All randomness hangs on the job's key, the node's rank in the job and the part.
 """
 
 from __future__ import annotations
@@ -52,18 +52,21 @@ class Moment:
 
     def common(self, name: str, period: float) -> Floats:
         """Slow noise in [0, 1) shared by all nodes of the job, shape (times,)."""
-        return noise.smooth(noise.keys(noise.key(self.job.key, name), 1), self.tau, period)[0]
+        shared: Floats = noise.smooth(noise.keys(noise.key(self.job.key, name), 1), self.tau, period)[0]
+        return shared
 
     def trait(self, name: str) -> float:
         return noise.draw(self.job.key, name)
 
     def starting(self, seconds: float) -> Floats:
         """0 at the start of the job, 1 once `seconds` have passed."""
-        return np.clip(self.tau / seconds, 0.0, 1.0)
+        risen: Floats = np.clip(self.tau / seconds, 0.0, 1.0)
+        return risen
 
     def dips(self, period: float, length: float) -> NDArray[np.bool_]:
         """True in the last `length` seconds of every `period`, for checkpoints and epochs."""
-        return self.tau % period > period - length
+        low: NDArray[np.bool_] = self.tau % period > period - length
+        return low
 
 
 def activity(job: Job, rank: int, tau: Floats) -> Activity:

@@ -1,4 +1,4 @@
-"""Repeatable noise: a value is a function of its key and its time, so history and live data join without state."""
+"""Repeatable noise: a value is a function of its key and its time, so history and live data join."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """A small batch scheduler: first come first served per partition, with backfilling.
 
-The head of a queue that does not fit gets a reservation: the earliest time, by the walltimes of what runs, at
-which enough of its nodes are free. Jobs behind it may start at once if they end before, or on other nodes (EASY
-backfilling, Lifka 1995). All of it is a function of seed and times at which `advance` is called.
+The head of a queue that does not fit gets a reservation: the earliest time, by the walltimes of what runs,
+at which enough of its nodes are free. Jobs behind it may start at once if they end before, or on other nodes
+(EASY backfilling, Lifka 1995). All of it is a function of the seed and of the times of `advance`.
 """
 
 from __future__ import annotations

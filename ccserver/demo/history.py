@@ -1,0 +1,114 @@
+"""Fills in the past of the simulated cluster at the first start, newest hour first.
+
+An hour is 470 thousand lines or 40 MB, made in a quarter of a second and posted node by node; the jobs that
+started in it are reported once their samples are stored, because archiving reads the store.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from ccserver.demo.adapter import deliver
+from ccserver.demo.clusters import SIMULATED
+from ccserver.demo.curves import REPORTING, NodeCurves, sample_times
+from ccserver.demo.jobs import Placement
+from ccserver.demo.rest import Api, Unreachable
+from ccserver.demo.scheduler import Ended, Event, Started
+
+BLOCK = 3600  # seconds
+RETRY = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    done_to: int  # everything from here to the end of the history is in
+    jobs: int
+
+
+class Stopped(Exception):
+    """The demo ends before the history is complete."""
+
+
+class History:
+    """Runs in a thread of its own until done or `stopping` is set."""
+
+    def __init__(self, api: Api, start: int, end: int, events: Iterable[Event]) -> None:
+        self._api = api
+        self._start = start
+        self._end = end
+        self._placements: dict[int, Placement] = {}
+        self._ends: dict[int, Ended] = {}
+        for event in events:
+            if isinstance(event, Started):
+                self._placements[event.placement.job.number] = event.placement
+            else:
+                self._ends[event.placement.job.number] = event
+        self.stopping = threading.Event()
+
+    def finished_jobs(self) -> frozenset[int]:
+        """Numbers of the jobs that only the history reports."""
+        return frozenset(self._ends)
+
+    def fill(self, done_to: int, progress: Callable[[Progress], None]) -> None:
+        """Sends samples and finished jobs from `done_to` back to the start; returns early when stopping."""
+        _lower_priority()
+        curves = {node: NodeCurves(node) for node in REPORTING}
+        jobs = 0
+        try:
+            for start, end in self._blocks(done_to):
+                self._send_samples(curves, start, end)
+                jobs += self._report_jobs(start, end)
+                progress(Progress(start, jobs))
+        except Stopped:
+            return
+
+    def _blocks(self, done_to: int) -> Iterator[tuple[int, int]]:
+        end = done_to
+        while end > self._start:
+            start = max(self._start, end - BLOCK)
+            yield start, end
+            end = start
+
+    def _send_samples(self, curves: dict[str, NodeCurves], start: int, end: int) -> None:
+        overlapping = [each for each in self._placements.values() if each.end > start and each.start < end]
+        for node, each in curves.items():
+            text = each.text(
+                sample_times(node, start, end), [one for one in overlapping if node in one.hosts]
+            )
+            self._until_taken(partial(self._api.write, SIMULATED, text))
+
+    def _report_jobs(self, start: int, end: int) -> int:
+        ended = [each for each in self._ends.values() if start <= each.placement.start < end]
+        for event in sorted(ended, key=lambda each: -each.time):
+            for step in (Started(event.placement), event):
+                self._until_taken(partial(deliver, self._api, step))
+        return len(ended)
+
+    def _until_taken(self, call: Callable[[], tuple[int, object]]) -> None:
+        """Repeats a call while the server is away or in trouble. Raises Stopped."""
+        while True:
+            if self.stopping.is_set():
+                raise Stopped
+            try:
+                if call()[0] < 500:
+                    return
+            except Unreachable:
+                pass
+            self.stopping.wait(RETRY)
+
+
+def _lower_priority() -> None:
+    """Live data come first. Linux keeps priorities per thread; elsewhere this would slow the whole demo."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+
+
+def first_moment(now: int, length: float, retention: float = 48 * 3600) -> int:
+    """Where a history of `length` seconds begins, clear of what the store would refuse as too old."""
+    margin = 600  # the oldest hour is sent last, and by then it is older
+    return int(now - min(length, retention - margin)) if length else now
