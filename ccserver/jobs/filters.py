@@ -26,11 +26,31 @@ from sqlalchemy import (
     true,
 )
 
+from ccserver.database.conditions import Condition, StringInput, text_condition
 from ccserver.database.tables import job, jobtag
 from ccserver.model.job import JOB_STATES, SHARED
 from ccserver.model.user import Principal
 
-Condition = ColumnElement[bool]
+__all__ = [
+    "SORTABLE",
+    "Condition",
+    "FloatRange",
+    "IntRange",
+    "InvalidOrder",
+    "InvisibleJobs",
+    "JobFilter",
+    "MetricStatItem",
+    "Order",
+    "StringInput",
+    "TimeRange",
+    "footprint_value",
+    "has_host",
+    "in_state",
+    "is_shared",
+    "matching",
+    "ordering",
+    "visibility",
+]
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_]+")
 _CANONICAL_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}")
@@ -46,18 +66,6 @@ class InvisibleJobs(PermissionError):
 
 class InvalidOrder(ValueError):
     """The requested sort field is not one that jobs can be ordered by."""
-
-
-@dataclass(frozen=True, slots=True)
-class StringInput:
-    """The first member present in the order eq, neq, starts_with, ends_with, contains, in_ decides."""
-
-    eq: str | None = None
-    neq: str | None = None
-    contains: str | None = None
-    starts_with: str | None = None
-    ends_with: str | None = None
-    in_: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +219,7 @@ def has_host(condition_of: StringInput) -> Condition:
     """At least one host of the job satisfies the string condition."""
     resource = func.json_each(job.c.resources).table_valued("value").alias("resource")
     hostname = func.json_extract(resource.c.value, literal_column("'$.hostname'"))
-    condition = _text_condition(hostname, condition_of)
+    condition = text_condition(hostname, condition_of)
     return (
         true()
         if condition is None
@@ -225,12 +233,12 @@ def _conditions(one: JobFilter, now: float) -> list[Condition]:
         None if one.db_id is None else job.c.id.in_(_integers(one.db_id)),
         None if one.job_id is None else _job_id_condition(one.job_id),
         None if one.array_job_id is None else _array_condition(one.array_job_id),
-        _text_condition(job.c.hpc_user, one.user),
-        _text_condition(job.c.project, one.project),
-        _text_condition(job.c.cluster, one.cluster),
-        _text_condition(job.c.subcluster, one.sub_cluster),
+        text_condition(job.c.hpc_user, one.user),
+        text_condition(job.c.project, one.project),
+        text_condition(job.c.cluster, one.cluster),
+        text_condition(job.c.subcluster, one.sub_cluster),
         _partition_condition(one.partition),
-        _text_condition(_job_name(), one.job_name),
+        text_condition(_job_name(), one.job_name),
         _range_condition(job.c.duration, one.duration),
         _range_condition(job.c.energy, one.energy),
         _range_condition(job.c.num_nodes, one.num_nodes),
@@ -246,28 +254,11 @@ def _conditions(one: JobFilter, now: float) -> list[Condition]:
     return [condition for condition in found if condition is not None]
 
 
-def _text_condition(column: ColumnElement[Any], wanted: StringInput | None) -> Condition | None:
-    if wanted is None:
-        return None
-    if wanted.eq is not None:
-        return column == wanted.eq
-    if wanted.neq is not None:
-        return column != wanted.neq
-    for pattern in (
-        None if wanted.starts_with is None else f"{wanted.starts_with}%",
-        None if wanted.ends_with is None else f"%{wanted.ends_with}",
-        None if wanted.contains is None else f"%{wanted.contains}%",
-    ):
-        if pattern is not None:
-            return column.like(pattern)
-    return None if wanted.in_ is None else column.in_(list(wanted.in_))
-
-
 def _partition_condition(wanted: StringInput | None) -> Condition | None:
     """NULL counts as the empty text; the plain comparison is kept where it can use an index."""
     if wanted is not None and wanted.eq:
         return job.c.cluster_partition == wanted.eq
-    return _text_condition(func.coalesce(job.c.cluster_partition, ""), wanted)
+    return text_condition(func.coalesce(job.c.cluster_partition, ""), wanted)
 
 
 def _array_condition(array_job_id: int) -> Condition:
@@ -283,7 +274,7 @@ def _job_id_condition(wanted: StringInput) -> Condition | None:
         return job.c.job_id.not_in(_canonical_integers([wanted.neq]))
     if wanted.starts_with is None and wanted.ends_with is None and wanted.contains is None:
         return None if wanted.in_ is None else job.c.job_id.in_(_canonical_integers(wanted.in_))
-    return _text_condition(cast(job.c.job_id, Text), wanted)
+    return text_condition(cast(job.c.job_id, Text), wanted)
 
 
 def _canonical_integers(texts: Iterable[str]) -> list[int]:

@@ -401,7 +401,7 @@ class JobRepository:
             ).scalar()
             if stored is not None:
                 raise DuplicateJob(stored, one.job_id)
-            return _insert(connection, one)
+            return insert_job(connection, one)
 
         return self.database.write(work)
 
@@ -413,7 +413,7 @@ class JobRepository:
             for one in jobs:
                 try:
                     with connection.begin_nested():
-                        outcomes.append(_insert(connection, one))
+                        outcomes.append(insert_job(connection, one))
                 except Exception as error:
                     outcomes.append(error)
             return outcomes
@@ -532,6 +532,9 @@ class JobRepository:
 
     def take_over_cache(self) -> Sequence[int]:
         """Move started jobs that another program left in `job_cache` into `job`; returns their new ids."""
+        with self.database.read() as connection:
+            if connection.execute(select(job_cache.c.id).limit(1)).first() is None:
+                return []
         return self.database.write(_empty_cache)
 
     def clear(self) -> None:
@@ -570,7 +573,8 @@ def _metadata(connection: Connection, ids: Iterable[int]) -> dict[int, dict[str,
     return found
 
 
-def _insert(connection: Connection, one: Job) -> int:
+def insert_job(connection: Connection, one: Job) -> int:
+    """Store a job inside a transaction of the caller; returns its new id."""
     return _new_id(connection.execute(insert(job).values(row_of_job(one))))
 
 

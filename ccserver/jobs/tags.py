@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Protocol
 
 from sqlalchemy import Connection, delete, func, insert, select
@@ -50,7 +51,7 @@ class MetaArchive(Protocol):
 
 
 class TagRepository:
-    """Tables `tag` and `jobtag`; the tag list in the archived record of a finished job follows each change."""
+    """Tables `tag` and `jobtag`; the tag list in the archived record of a finished job follows changes."""
 
     def __init__(self, database: Database, archive: MetaArchive | None = None) -> None:
         self._database = database
@@ -86,7 +87,7 @@ class TagRepository:
             return [one for one in _tags_of(connection, job_id) if readable(one.scope, viewer)]
 
     def create(self, wanted: Tag, viewer: Principal | None) -> Tag:
-        """Store a new tag; its scope is global, admin or the viewer's name. Raises TagForbidden, TagExists."""
+        """Store a new tag of scope global, admin or the viewer's name. Raises TagForbidden, TagExists."""
         if not writable(wanted.scope, viewer):
             raise TagForbidden(f"not authorized to create tag with scope: {wanted.scope}")
         return self._database.write(lambda connection: _create(connection, wanted))
@@ -103,9 +104,7 @@ class TagRepository:
                 asked = Tag(asked.type, asked.name, asked.scope or GLOBAL)
                 if not writable(asked.scope, viewer):
                     raise TagForbidden(f"not authorized to add tag with scope: {asked.scope}")
-                attached.append(
-                    self._database.write(lambda connection, a=asked: _attach(connection, one.id, a))
-                )
+                attached.append(self._database.write(partial(_attach, job_id=one.id, wanted=asked)))
         finally:
             if attached:
                 self._archive_tags(one.id)
@@ -120,7 +119,7 @@ class TagRepository:
         try:
             for id in ids:
                 self._writable(id, viewer, "add")
-                if not self._database.write(lambda connection, id=id: _link(connection, one.id, id)):
+                if not self._database.write(partial(_link, job_id=one.id, tag_id=id)):
                     raise TagExists(f"the job has this tag already: {id}")
                 changed = True
         finally:

@@ -1,0 +1,7 @@
+"""Background work of the server, each piece a plain function that `every` repeats."""
+
+from ccserver.tasks.durations import update_durations
+from ccserver.tasks.footprints import update_footprints
+from ccserver.tasks.periodic import every
+
+__all__ = ["every", "update_durations", "update_footprints"]

@@ -1,0 +1,248 @@
+"""The life of a job: started, stopped, archived. Contract: spec/rest-api.md 3.7, 3.8, 5.
+
+Knows nothing of HTTP or NATS: transports hand it decoded requests and translate `LifeCycleError.status`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from ccserver.clusters import Clusters
+from ccserver.jobs.archiver import QUEUE_LENGTH, Archiver, ArchiveSource, ArchiveTarget
+from ccserver.jobs.checks import InvalidJob, check_job
+from ccserver.jobs.repository import DuplicateJob, JobRepository
+from ccserver.jobs.tags import TagError, TagRepository
+from ccserver.jobs.wire import StopRequest
+from ccserver.model.job import JOB_STATES, MONITORING_DISABLED, Job
+from ccserver.model.user import Principal
+
+log = logging.getLogger(__name__)
+
+UNFINISHED = frozenset({"running", "pending", "suspended"})
+
+
+@dataclass(frozen=True, slots=True)
+class JobEvent:
+    """Something that happened to a job, for listeners such as the live views."""
+
+    kind: Literal["started", "stopped", "archived"]
+    job: Job
+
+
+class LifeCycleError(Exception):
+    """A request is refused; `status` is the HTTP status that says so, the message goes to the client."""
+
+    status = 500
+
+
+class JobRefused(LifeCycleError):
+    """The job fails a check."""
+
+    status = 400
+
+
+class JobExists(LifeCycleError):
+    """A job with that number started less than a day before."""
+
+    status = 422
+
+
+class JobUnknown(LifeCycleError):
+    """There is no such job."""
+
+    status = 404
+
+
+class JobNotRunning(LifeCycleError):
+    """The job has been stopped before."""
+
+    status = 422
+
+
+class StopRefused(LifeCycleError):
+    """Stop time or state of the request cannot be."""
+
+    status = 400
+
+
+class TagsNotAdded(LifeCycleError):
+    """The job was stored, its tags were not."""
+
+
+class NotStored(LifeCycleError):
+    """The database refused the change."""
+
+
+class JobLifeCycle:
+    """Starts and stops jobs and has stopped ones archived.
+
+    `on_event` are called in the thread that caused the event, after it was committed; `start_hooks` after a
+    job was started, `stop_hooks` after it was archived. What they raise is logged.
+    """
+
+    def __init__(
+        self,
+        jobs: JobRepository,
+        tags: TagRepository,
+        clusters: Clusters,
+        metric_data: ArchiveSource,
+        archive: ArchiveTarget,
+        *,
+        start_hooks: Sequence[Callable[[Job], None]] = (),
+        stop_hooks: Sequence[Callable[[Job], None]] = (),
+        ready: Callable[[], bool] = lambda: True,
+        queue_length: int = QUEUE_LENGTH,
+    ) -> None:
+        self.on_event: list[Callable[[JobEvent], None]] = []
+        self.start_hooks = list(start_hooks)
+        self.stop_hooks = list(stop_hooks)
+        self._jobs = jobs
+        self._tags = tags
+        self._clusters = clusters
+        self._archive = archive
+        self._archiver = Archiver(
+            jobs,
+            tags,
+            metric_data,
+            archive,
+            archived=self._after_archiving,
+            ready=ready,
+            queue_length=queue_length,
+        )
+
+    def start(self, job: Job, by: Principal | None = None) -> Job:
+        """Store a started job and return it with its id; its tags are attached with the rights of `by`.
+
+        Raises JobRefused, JobExists, NotStored, TagsNotAdded.
+        """
+        started = replace(job, state="running", id=0, tags=None, statistics=None)
+        try:
+            check_job(started, self._clusters)
+            started.id = self._jobs.insert_started(started)
+        except InvalidJob as error:
+            raise JobRefused(str(error)) from error
+        except DuplicateJob as error:
+            raise JobExists(str(error)) from error
+        except SQLAlchemyError as error:
+            log.exception("job %d on %s could not be stored", job.job_id, job.cluster)
+            raise NotStored(f"insert into database failed: {_cause(error)}") from error
+        try:
+            if job.tags:
+                started.tags = list(self._tags.attach(started, job.tags, by))
+        except TagError as error:
+            raise TagsNotAdded(f"adding tag to new job {started.id} failed: {error}") from error
+        finally:
+            self._tell("started", started)
+            self._call(self.start_hooks, started)
+        return started
+
+    def stop(self, request: StopRequest, by: Principal | None = None) -> Job:
+        """End the newest job the request names and queue it for archiving; returns it in its final state.
+
+        Blocks while the archiving queue is full. Raises JobUnknown, JobNotRunning, StopRefused, NotStored.
+        """
+        if request.job_id is None:
+            raise StopRefused("the field 'jobId' is required")
+        self._jobs.take_over_cache()
+        job = self._jobs.find_by(request.job_id, request.cluster, request.start_time)
+        if job is None:
+            raise JobUnknown(f"finding job failed: no job with jobId {request.job_id}")
+        return self._stop(job, request)
+
+    def stop_by_id(self, id: int, request: StopRequest, by: Principal | None = None) -> Job:
+        """As `stop`, for the job with database id `id`."""
+        job = self._jobs.find(id)
+        if job is None:
+            raise JobUnknown(f"finding job failed: no job with id {id}")
+        return self._stop(job, request)
+
+    def set_metadata(self, id: int, key: str, value: str) -> Job:
+        """Add or overwrite one metadata key, in the archived record too once the job has one.
+
+        Raises JobUnknown, NotStored.
+        """
+        metadata = self._jobs.set_metadata(id, key, value)
+        job = self._jobs.find(id)
+        if metadata is None or job is None:
+            raise JobUnknown(f"finding job failed: no job with id {id}")
+        job.metadata = metadata
+
+        def change(archived: Job) -> None:
+            archived.metadata = {**(archived.metadata or {}), key: value}
+
+        if not job.running:
+            try:
+                if self._archive.exists(job):
+                    self._archive.update_meta(job.cluster, job.job_id, job.start_time, change)
+            except Exception as error:
+                raise NotStored(f"updating archived metadata of job {id} failed: {error}") from error
+        return job
+
+    def run_archiver(self) -> None:
+        """Archive stopped jobs until `drain`; blocks, for one thread of its own."""
+        self._archiver.run()
+
+    def drain(self, timeout: float) -> int:
+        """End archiving within `timeout` seconds; returns how many queued jobs were given up (status 2)."""
+        return self._archiver.drain(timeout)
+
+    @property
+    def waiting(self) -> int:
+        """Number of jobs queued for archiving."""
+        return self._archiver.waiting
+
+    def _stop(self, job: Job, request: StopRequest) -> Job:
+        if not job.running:
+            raise JobNotRunning(f"job has already been stopped (state is: {job.state})")
+        if request.stop_time < job.start_time:
+            raise StopRefused(
+                f"stopTime {request.stop_time} must be larger/equal than startTime {job.start_time}"
+            )
+        state = request.state or "completed"
+        if state not in JOB_STATES or state in UNFINISHED:
+            raise StopRefused(f"invalid requested job state: {state}")
+        duration = request.stop_time - job.start_time
+        try:
+            stopped = self._jobs.mark_stopped(job.id, state, duration)
+        except SQLAlchemyError as error:
+            log.exception("job %d could not be stopped", job.id)
+            raise NotStored(f"marking job as '{state}' (DB ID: {job.id}) failed: {_cause(error)}") from error
+        if not stopped:  # somebody else was faster
+            present = self._jobs.find(job.id)
+            raise JobNotRunning(
+                f"job has already been stopped (state is: {present.state if present else 'gone'})"
+            )
+        job.state, job.duration = state, duration
+        self._tell("stopped", job)
+        if job.monitoring_status != MONITORING_DISABLED:
+            self._archiver.put(job.id)
+        return job
+
+    def _after_archiving(self, job: Job) -> None:
+        self._tell("archived", job)
+        self._call(self.stop_hooks, job)
+
+    def _tell(self, kind: Literal["started", "stopped", "archived"], job: Job) -> None:
+        event = JobEvent(kind, job)
+        for listener in list(self.on_event):
+            try:
+                listener(event)
+            except Exception:
+                log.exception("a listener failed on a job that was %s", kind)
+
+    def _call(self, hooks: Sequence[Callable[[Job], None]], job: Job) -> None:
+        for hook in hooks:
+            try:
+                hook(job)
+            except Exception:
+                log.exception("job %d: a hook failed", job.id)
+
+
+def _cause(error: SQLAlchemyError) -> str:
+    """The database's own words, without statement and values."""
+    return str(getattr(error, "orig", None) or type(error).__name__)
