@@ -1,6 +1,6 @@
 """From the scope a metric is measured at to the scope somebody asks for.
 
-Contract: spec/metric-store.md 9.2, 9.3. Everything here is arithmetic on one node's topology; no store, no job.
+Arithmetic on one node's topology; no store, no job. Contract: spec/metric-store.md 9.2, 9.3.
 """
 
 from __future__ import annotations
