@@ -1,0 +1,136 @@
+import type { Filter } from "../filters";
+import { query } from "./client";
+import { graphql, type ResultOf, type Scope, type VariablesOf } from "./graphql";
+import type { MetricConfig } from "./site";
+
+const JobsQuery = graphql(`
+  query Jobs($filter: [JobFilter!], $order: OrderByInput, $page: PageRequest) {
+    jobs(filter: $filter, order: $order, page: $page) {
+      count
+      hasNextPage
+      items {
+        id
+        jobId
+        user
+        project
+        cluster
+        subCluster
+        partition
+        arrayJobId
+        startTime
+        duration
+        walltime
+        state
+        shared
+        numNodes
+        numHWThreads
+        numAcc
+        SMT
+        monitoringStatus
+        resources {
+          hostname
+        }
+        metaData
+        userData {
+          name
+        }
+        footprint {
+          name
+          stat
+          value
+        }
+      }
+    }
+  }
+`);
+
+const CountQuery = graphql(`
+  query JobCount($filter: [JobFilter!]) {
+    jobs(filter: $filter, page: { itemsPerPage: 1, page: 1 }) {
+      count
+    }
+  }
+`);
+
+const MetricsQuery = graphql(`
+  query JobMetrics($id: ID!, $metrics: [String!], $scopes: [MetricScope!], $resolution: Int) {
+    jobMetrics(id: $id, metrics: $metrics, scopes: $scopes, resolution: $resolution) {
+      name
+      scope
+      metric {
+        unit {
+          base
+          prefix
+        }
+        timestep
+        series {
+          hostname
+          id
+          statistics {
+            avg
+            min
+            max
+          }
+          data
+        }
+        statisticsSeries {
+          min
+          median
+          mean
+          max
+        }
+      }
+    }
+  }
+`);
+
+export type JobRow = ResultOf<typeof JobsQuery>["jobs"]["items"][number];
+export type JobOrder = NonNullable<VariablesOf<typeof JobsQuery>["order"]>;
+export type MetricData = ResultOf<typeof MetricsQuery>["jobMetrics"][number];
+
+export interface JobPage {
+  items: JobRow[];
+  count: number;
+  more: boolean;
+}
+
+export async function listJobs(
+  filter: Filter[],
+  order: JobOrder,
+  page: { page: number; itemsPerPage: number },
+  options: { signal?: AbortSignal; fresh?: boolean } = {},
+): Promise<JobPage> {
+  const { jobs } = await query(JobsQuery, { filter, order, page }, { fresh: true, ...options });
+  return { items: jobs.items, count: jobs.count ?? 0, more: jobs.hasNextPage ?? false };
+}
+
+export async function countJobs(filter: Filter[], signal?: AbortSignal): Promise<number> {
+  const options = signal ? { signal, fresh: true } : { fresh: true };
+  return (await query(CountQuery, { filter }, options)).jobs.count ?? 0;
+}
+
+/** Time series of a job. `resolution` 0 is the native one; otherwise seconds, a multiple of every timestep. */
+export async function jobMetrics(
+  id: number,
+  metrics: string[] | undefined,
+  scopes: Scope[],
+  resolution: number,
+  options: { signal?: AbortSignal; fresh?: boolean } = {},
+): Promise<MetricData[]> {
+  const variables = { id: String(id), metrics: metrics ?? null, scopes, resolution };
+  return (await query(MetricsQuery, variables, options)).jobMetrics;
+}
+
+const gcd = (a: number, b: number): number => (b ? gcd(b, a % b) : a);
+
+/** The coarsest spacing that still leaves `points` points of `duration` seconds; 0 when native is fine. */
+export function coarseResolution(metrics: MetricConfig[], duration: number, points: number): number {
+  const common = metrics.reduce((step, metric) => (step * metric.timestep) / gcd(step, metric.timestep), 1);
+  const multiple = Math.floor(duration / points / common);
+  return multiple > 1 ? multiple * common : 0;
+}
+
+export const metaText = (meta: unknown, key: string): string => {
+  const value = meta && typeof meta === "object" ? (meta as Record<string, unknown>)[key] : undefined;
+  return typeof value === "string" ? value : "";
+};

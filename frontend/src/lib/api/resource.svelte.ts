@@ -1,0 +1,55 @@
+import { untrack } from "svelte";
+import { describe, isAbort } from "./client";
+
+export type PanelState = "loading" | "ready" | "error";
+
+/**
+ * Data of one panel: loads when the values read by `load` change, aborts what is no longer wanted,
+ * keeps the last answer while a newer one is under way or fails.
+ */
+export class Resource<T> {
+  data = $state.raw<T | undefined>(undefined);
+  error = $state.raw<{ message: string; detail: string } | undefined>(undefined);
+  busy = $state(true);
+  loadedAt = $state(0); // unix seconds
+  #controller: AbortController | undefined;
+  #load: (signal: AbortSignal, fresh: boolean) => Promise<T>;
+
+  /** Call while a component initialises: the effect ends with the component. */
+  constructor(load: (signal: AbortSignal, fresh: boolean) => Promise<T>, options: { keep?: boolean } = {}) {
+    this.#load = load;
+    $effect(() => {
+      void this.#start(false, options.keep ?? true);
+      return () => this.#controller?.abort();
+    });
+  }
+
+  get state(): PanelState {
+    if (this.data !== undefined) return "ready";
+    return this.error ? "error" : "loading";
+  }
+
+  /** Asks again, past the cache; what is shown stays until the answer is there. */
+  refresh = (): Promise<void> => untrack(() => this.#start(true, true));
+
+  async #start(fresh: boolean, keep: boolean): Promise<void> {
+    this.#controller?.abort();
+    const controller = (this.#controller = new AbortController());
+    const answer = this.#load(controller.signal, fresh); // reads the dependencies before the first await
+    untrack(() => {
+      this.busy = true;
+      if (!keep) this.data = undefined;
+    });
+    try {
+      const data = await answer;
+      if (controller.signal.aborted) return;
+      this.data = data;
+      this.error = undefined;
+      this.loadedAt = Date.now() / 1000;
+    } catch (cause) {
+      if (controller.signal.aborted || isAbort(cause)) return;
+      this.error = describe(cause);
+    }
+    this.busy = false;
+  }
+}

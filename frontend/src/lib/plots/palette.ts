@@ -1,0 +1,40 @@
+/** Reads the theme for canvases, which cannot use CSS variables themselves. */
+
+export const SERIES_COLOURS = 8;
+
+export const themeColour = (name: string): string =>
+  getComputedStyle(document.documentElement).getPropertyValue(`--mon-${name}`).trim();
+
+export const seriesVariable = (index: number): string => `var(--mon-series-${(index % SERIES_COLOURS) + 1})`;
+
+export const seriesColour = (index: number): string => themeColour(`series-${(index % SERIES_COLOURS) + 1}`);
+
+// Viridis at nine stops (matplotlib, CC0): even steps for every kind of colour vision, dark to bright.
+const VIRIDIS: readonly (readonly [number, number, number])[] = [
+  [68, 1, 84],
+  [71, 45, 123],
+  [59, 82, 139],
+  [44, 114, 142],
+  [33, 145, 140],
+  [40, 174, 128],
+  [94, 201, 98],
+  [173, 220, 48],
+  [253, 231, 37],
+];
+
+function stop(index: number): readonly [number, number, number] {
+  return VIRIDIS[Math.min(Math.max(index, 0), VIRIDIS.length - 1)] ?? [0, 0, 0];
+}
+
+/** Colour of a fraction between 0 and 1 of a scale; outside values take the end colours. */
+export function heatColour(fraction: number): string {
+  const place = Math.min(Math.max(fraction, 0), 1) * (VIRIDIS.length - 1);
+  const [low, high, part] = [stop(Math.floor(place)), stop(Math.floor(place) + 1), place % 1];
+  const mixed = low.map((value, channel) => Math.round(value + ((high[channel] ?? 0) - value) * part));
+  return `rgb(${mixed.join(",")})`;
+}
+
+export const heatGradient = `linear-gradient(to right, ${VIRIDIS.map(([r, g, b]) => `rgb(${r},${g},${b})`).join(", ")})`;
+
+/** Black or white, whichever can be read on the heat colour. */
+export const heatText = (fraction: number): string => (fraction > 0.55 ? "#10161d" : "#ffffff");

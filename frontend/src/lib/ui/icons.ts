@@ -1,0 +1,74 @@
+/** The icons in use, drawn by the Bootstrap Icons project; nothing else of it is shipped. */
+import arrowCounterclockwise from "bootstrap-icons/icons/arrow-counterclockwise.svg?raw";
+import arrowRepeat from "bootstrap-icons/icons/arrow-repeat.svg?raw";
+import boxArrowRight from "bootstrap-icons/icons/box-arrow-right.svg?raw";
+import broadcast from "bootstrap-icons/icons/broadcast.svg?raw";
+import cardList from "bootstrap-icons/icons/card-list.svg?raw";
+import checkCircle from "bootstrap-icons/icons/check-circle.svg?raw";
+import chevronDown from "bootstrap-icons/icons/chevron-down.svg?raw";
+import chevronLeft from "bootstrap-icons/icons/chevron-left.svg?raw";
+import chevronRight from "bootstrap-icons/icons/chevron-right.svg?raw";
+import circleHalf from "bootstrap-icons/icons/circle-half.svg?raw";
+import clipboard from "bootstrap-icons/icons/clipboard.svg?raw";
+import clipboardData from "bootstrap-icons/icons/clipboard-data.svg?raw";
+import clock from "bootstrap-icons/icons/clock.svg?raw";
+import cpu from "bootstrap-icons/icons/cpu.svg?raw";
+import exclamationTriangle from "bootstrap-icons/icons/exclamation-triangle.svg?raw";
+import gpuCard from "bootstrap-icons/icons/gpu-card.svg?raw";
+import grid3x3Gap from "bootstrap-icons/icons/grid-3x3-gap.svg?raw";
+import hddRack from "bootstrap-icons/icons/hdd-rack.svg?raw";
+import house from "bootstrap-icons/icons/house.svg?raw";
+import infoCircle from "bootstrap-icons/icons/info-circle.svg?raw";
+import list from "bootstrap-icons/icons/list.svg?raw";
+import moonStars from "bootstrap-icons/icons/moon-stars.svg?raw";
+import people from "bootstrap-icons/icons/people.svg?raw";
+import playCircle from "bootstrap-icons/icons/play-circle.svg?raw";
+import plusLg from "bootstrap-icons/icons/plus-lg.svg?raw";
+import search from "bootstrap-icons/icons/search.svg?raw";
+import slashCircle from "bootstrap-icons/icons/slash-circle.svg?raw";
+import sortDown from "bootstrap-icons/icons/sort-down.svg?raw";
+import sortUp from "bootstrap-icons/icons/sort-up.svg?raw";
+import sun from "bootstrap-icons/icons/sun.svg?raw";
+import table from "bootstrap-icons/icons/table.svg?raw";
+import wifiOff from "bootstrap-icons/icons/wifi-off.svg?raw";
+import xLg from "bootstrap-icons/icons/x-lg.svg?raw";
+import xOctagon from "bootstrap-icons/icons/x-octagon.svg?raw";
+
+export const icons = {
+  "arrow-counterclockwise": arrowCounterclockwise,
+  "arrow-repeat": arrowRepeat,
+  "box-arrow-right": boxArrowRight,
+  broadcast,
+  "card-list": cardList,
+  "check-circle": checkCircle,
+  "chevron-down": chevronDown,
+  "chevron-left": chevronLeft,
+  "chevron-right": chevronRight,
+  "circle-half": circleHalf,
+  clipboard,
+  "clipboard-data": clipboardData,
+  clock,
+  cpu,
+  "exclamation-triangle": exclamationTriangle,
+  "gpu-card": gpuCard,
+  "grid-3x3-gap": grid3x3Gap,
+  "hdd-rack": hddRack,
+  house,
+  "info-circle": infoCircle,
+  list,
+  "moon-stars": moonStars,
+  people,
+  "play-circle": playCircle,
+  "plus-lg": plusLg,
+  search,
+  "slash-circle": slashCircle,
+  "sort-down": sortDown,
+  "sort-up": sortUp,
+  sun,
+  table,
+  "wifi-off": wifiOff,
+  "x-lg": xLg,
+  "x-octagon": xOctagon,
+} as const;
+
+export type IconName = keyof typeof icons;
