@@ -24,6 +24,7 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    true,
     update,
 )
 
@@ -291,7 +292,7 @@ class JobRepository:
         hostname, resource = _hostname()
         query = (
             select(hostname, func.count(distinct(job.c.id)))
-            .select_from(job, resource)
+            .select_from(job.join(resource, true()))
             .where(in_state("running"), job.c.cluster == cluster)
             .group_by(hostname)
         )
@@ -315,7 +316,7 @@ class JobRepository:
         query = (
             select(group, hostname)
             .distinct()
-            .select_from(job, resource)
+            .select_from(job.join(resource, true()))
             .where(condition)
             .order_by(group, hostname)
         )

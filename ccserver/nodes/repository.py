@@ -251,6 +251,7 @@ def _latest(condition: ColumnElement[bool]) -> Select[Any]:
             node_state.c.health_metrics, node_state.c.jobs_running, node_state.c.cpus_allocated,
             node_state.c.memory_allocated, node_state.c.gpus_allocated,
         )
+        .select_from(node)
         .join(node_state, node_state.c.id == newest)
         .where(condition)
     )  # fmt: skip
