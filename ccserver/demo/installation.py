@@ -219,7 +219,7 @@ async def _ccserver(directory: Path, *arguments: str) -> str:
         [program("ccserver"), *arguments],
         cwd=directory,
         stdin=b"",
-        stdout=subprocess.PIPE,
+        capture_stdout=True,
         stderr=subprocess.STDOUT,
         check=False,
         start_new_session=True,

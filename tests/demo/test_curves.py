@@ -76,7 +76,8 @@ def test_values_stay_between_nothing_and_the_peak_of_the_node(placements: list[P
                 continue
             level = np.nansum(rows, axis=0) if metric["aggregation"] == "sum" else rows
             assert np.nanmin(level) >= 0, (node, name)
-            assert np.nanmax(level) <= metric["peak"] * 1.03, (node, name, np.nanmax(level))
+            room = 1.0 if metric["unit"]["base"] == "%" else 1.03  # counters jitter, shares do not exceed 100 %
+            assert np.nanmax(level) <= metric["peak"] * room, (node, name, np.nanmax(level))
 
 
 def test_the_degraded_node_lacks_its_power_counters() -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
 from ccserver.demo.clusters import ACCELERATORS, THREADS
-from ccserver.demo.jobs import Placement, start_request, stop_request
+from ccserver.demo.jobs import Placement, start_request, stop_request, submitted_job
 from ccserver.demo.scheduler import (
     DOWN,
     PARTITIONS,
@@ -94,20 +95,23 @@ def test_a_restored_scheduler_goes_on_as_if_nothing_had_been(past: tuple[Schedul
     assert any(later)
 
 
-def test_backfilled_jobs_do_not_delay_the_head_of_the_queue() -> None:
+def test_a_job_overtakes_only_where_it_does_not_delay_the_head_of_the_queue() -> None:
     scheduler = Scheduler(11, START)
-    scheduler.advance(START)
-    promised: dict[int, float] = {}
-    for now in range(START + PERIOD, START + 4 * 3600, PERIOD):
-        heads = {}
-        for job in scheduler.queue:
-            heads.setdefault(job.partition, job)
-        for job in heads.values():
-            time, _ = scheduler._reservation(job)
-            assert time <= promised.get(job.number, time)  # it may get better, never worse
-            promised[job.number] = time
-        scheduler.advance(now)
-    assert promised
+    batch = submitted_job(11, 1, "batch", START)
+    assert batch.partition == "batch"
+    everything = len(PARTITIONS["batch"])
+
+    def queued(number: int, nodes: int, walltime: int) -> None:
+        scheduler.queue.append(replace(batch, number=number, nodes=nodes, walltime=walltime, runtime=walltime))
+
+    queued(1, everything - 4, 3600)
+    queued(2, everything - 2, 3600)  # the head, once 1 runs: starts after an hour on all but two nodes
+    queued(3, 3, 7200)  # would take one of the head's nodes for two hours
+    queued(4, 1, 7200)  # on a node the head does not need
+    queued(5, 2, 1800)  # over before the head can start
+    started = [placement.job.number for placement in scheduler._start("batch", START, mid_life=False)]
+    assert started == [1, 4, 5]
+    assert [job.number for job in scheduler.queue] == [2, 3]
 
 
 def test_after_a_pause_jobs_end_where_the_lights_went_out_or_go_on(
