@@ -50,7 +50,7 @@ class Accounts(Protocol):
 
     def get(self, username: str) -> Principal | None: ...
 
-    def password_hash(self, username: str) -> str | None: ...
+    def verify_password(self, username: str, password: str) -> Principal | None: ...
 
 
 class LoginLimiter:
@@ -93,12 +93,10 @@ class LoginDispatcher:
         self,
         accounts: Accounts,
         authenticators: Sequence[Authenticator],
-        refuse_slowly: Callable[[str], None],
         limiter: LoginLimiter,
     ) -> None:
         self._accounts = accounts
         self._authenticators = authenticators
-        self._refuse_slowly = refuse_slowly
         self._limiter = limiter
 
     def log_in(self, attempt: LoginAttempt) -> Principal:
@@ -112,7 +110,8 @@ class LoginDispatcher:
                 principal = authenticator.authenticate(attempt, account)
                 break
         else:
-            self._refuse_slowly(attempt.password)
+            # Costs what a wrong password costs, so that unknown names cannot be told apart.
+            self._accounts.verify_password(attempt.username, attempt.password)
             _log.warning(
                 "login of %r from %s failed: no authenticator applied", attempt.username, attempt.peer
             )

@@ -1,0 +1,358 @@
+"""Composition root: builds the parts of a server and owns the tree of its tasks and threads.
+
+serve
+|-- signals                 SIGTERM, SIGINT set the shutdown event
+|-- listener                connections, one task each; ends by the shutdown event
+|-- hub                     live views
+|-- workers                 durations, footprints, clean-up: one task each, work in a thread
+|-- restore                 reads the checkpoints, once
+`-- threads: store housekeeping, archiver, NATS, database writer
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import trio
+
+from ccserver.archive import FileArchive, JobArchive
+from ccserver.auth.guards import Gate
+from ccserver.auth.local import LocalAuthenticator
+from ccserver.auth.login import LoginDispatcher, LoginLimiter
+from ccserver.auth.sessions import Sessions
+from ccserver.auth.tokens import TokenIssuer, TokenVerifier
+from ccserver.auth.users import UserRepository
+from ccserver.clusters import Clusters
+from ccserver.config import Config, ConfigError, Keys, Resampling
+from ccserver.database import Database, DatabaseOptions, open_database
+from ccserver.jobs.lifecycle import JobLifeCycle
+from ccserver.jobs.repository import JobRepository
+from ccserver.jobs.tags import TagRepository
+from ccserver.metricdata import MetricData
+from ccserver.nodes import NodeRepository
+from ccserver.site import Site
+from ccserver.version import VERSION
+from ccstore import MetricStore, StoreOptions
+
+if TYPE_CHECKING:
+    from ccserver.rest.web import GraphQLView
+
+_log = logging.getLogger(__name__)
+
+_HOUSEKEEPING = 1.0  # seconds
+_PATIENCE = 1.5  # seconds that a stopping server gives each of archiver and threads
+
+
+def open_archive(config: Config) -> JobArchive:
+    """The configured job archive, checked and ready; raises ConfigError or ArchiveError."""
+    if config.archive.kind != "file":
+        raise ConfigError(f"/archive/kind: {config.archive.kind!r} is not supported yet, only 'file' is")
+    archive = FileArchive(Path(config.archive.path))
+    archive.open()
+    return archive
+
+
+def open_site_database(config: Config) -> Database:
+    """Raises DatabaseVersionError, and ConfigError for a driver that does not exist yet."""
+    if config.main.db_driver != "sqlite3":
+        raise ConfigError(
+            f"/main/db-driver: {config.main.db_driver!r} is not supported yet, only 'sqlite3' is"
+        )
+    given = config.main.db_options
+    mebibyte = 1024 * 1024
+    options = DatabaseOptions(
+        cache_size_mb=given.cache_size // mebibyte,
+        soft_heap_limit_mb=given.soft_heap_limit // mebibyte,
+        max_open_connections=given.max_open_connections,
+        busy_timeout_ms=int(given.busy_timeout * 1000),
+    )
+    return open_database(config.main.db, options)
+
+
+def build_site(config: Config, database: Database, archive: JobArchive) -> Site:
+    """All services of a server; nothing runs yet except the database's writer."""
+    clusters = Clusters.from_documents(archive.cluster_documents())
+    if not len(clusters):
+        _log.warning("the archive %s has no cluster: no job can be started", config.archive.path)
+    store = _store(config, clusters)
+    resampling = config.main.resampling or Resampling()
+    metric_data = MetricData(clusters, store, archive, minimum_points=resampling.minimum_points)
+    jobs = JobRepository(database, short_running=config.main.short_running_jobs_duration)
+    tags = TagRepository(database, archive)
+    ready = (lambda: store.ready) if store is not None else (lambda: True)
+    life_cycle = JobLifeCycle(jobs, tags, clusters, metric_data, archive, ready=ready)
+    return Site(
+        config=config,
+        database=database,
+        clusters=clusters,
+        archive=archive,
+        store=store,
+        metric_data=metric_data,
+        jobs=jobs,
+        tags=tags,
+        users=UserRepository(database),
+        nodes=NodeRepository(database, clusters),
+        life_cycle=life_cycle,
+    )
+
+
+def _store(config: Config, clusters: Clusters) -> MetricStore | None:
+    section = config.metric_store
+    if section is None:
+        _log.warning("no section metric-store: metric data of running jobs is not available")
+        return None
+    options = StoreOptions(
+        directory=section.directory,
+        retention=section.retention,
+        memory_cap=section.memory_cap,
+        checkpoint_interval=section.checkpoint_interval,
+        max_future=section.max_future,
+        journal=section.journal,
+        num_workers=section.num_workers,
+    )
+    return MetricStore(clusters.store_metrics(), options)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may enter: the gate for requests, the dispatcher for logins (None: authentication is off)."""
+
+    gate: Gate
+    login: LoginDispatcher | None
+    limiter: LoginLimiter
+    issuer: TokenIssuer | None
+
+
+def build_access(config: Config, keys: Keys, users: UserRepository) -> Access:
+    """Raises ConfigError without a session key."""
+    jwts = config.auth.jwts
+    if jwts is None and not config.main.disable_authentication:
+        _log.warning("no section auth.jwts: tokens are refused, only local logins work")
+    elif keys.jwt_public is None:
+        _log.warning("JWT_PUBLIC_KEY is not set: all tokens are refused")
+    verifier = TokenVerifier(keys.jwt_public if jwts else None, bool(jwts and jwts.validate_user), users.get)
+    limiter = LoginLimiter()
+    if config.main.disable_authentication:
+        _log.warning("authentication is switched off: everybody has the rights of an admin")
+        return Access(Gate(verifier, None, ()), None, limiter, build_issuer(config, keys))
+    if keys.session is None:
+        raise ConfigError("environment: SESSION_KEY is not set; put 32 random bytes as base64 into .env")
+
+    def projects_of(username: str) -> tuple[str, ...]:
+        account = users.get(username)
+        return account.projects if account else ()
+
+    sessions = Sessions(keys.session, config.main.session_max_age, projects_of)
+    login = LoginDispatcher(users, [LocalAuthenticator(users)], limiter)
+    gate = Gate(verifier, sessions, config.main.api_allowed_ips)
+    return Access(gate, login, limiter, build_issuer(config, keys))
+
+
+def build_issuer(config: Config, keys: Keys) -> TokenIssuer | None:
+    """None when there is no private key, or no section that says how long tokens live."""
+    if keys.jwt_seed is None or config.auth.jwts is None:
+        return None
+    return TokenIssuer(keys.jwt_seed, config.auth.jwts.max_age)
+
+
+class _Thread:
+    """Runs blocking work for the time of a block; `work` must return soon after its event."""
+
+    def __init__(self, name: str, work: Callable[[threading.Event], None]) -> None:
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=work, args=(self._stop,), name=name, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join(_PATIENCE)
+        if self._thread.is_alive():
+            _log.error("the thread %s did not end within %.0f s", self._thread.name, _PATIENCE)
+
+
+def run_server(
+    config: Config, keys: Keys, database: Database, archive: Callable[[], JobArchive], *, development: bool
+) -> None:
+    """Serve until SIGTERM or SIGINT; raises AddressInUse, ConfigError and what building a site raises.
+
+    Sockets are bound first: a second server on the same port fails before it touches any file.
+    """
+    from ccserver.rest.listener import bind
+
+    tls = _tls(config)
+    sockets = bind(config.main.host, config.main.port)
+    site: Site | None = None
+    try:
+        site = build_site(config, database, archive())
+        access = build_access(config, keys, site.users)
+        trio.run(_serve, site, access, sockets, tls, development)
+    finally:
+        for listener in sockets:
+            listener.close()
+        if site is not None and site.store is not None:
+            site.store.close()
+
+
+def _tls(config: Config) -> ssl.SSLContext | None:
+    main = config.main
+    if not main.https_cert_file:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256")
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    try:
+        context.load_cert_chain(main.https_cert_file, main.https_key_file)
+    except OSError as error:
+        raise ConfigError(f"/main/https-cert-file: {main.https_cert_file}: {error}") from None
+    return context
+
+
+async def _serve(
+    site: Site, access: Access, sockets: list[socket.socket], tls: ssl.SSLContext | None, development: bool
+) -> None:
+    from ccserver.live import EventStream, Hub, StatusReader
+    from ccserver.rest import create_application
+    from ccserver.rest.listener import Listener
+    from ccserver.rest.settings import read_notice
+    from ccserver.rest.templates import Templates
+    from ccserver.rest.web import ClusterNotice, Web
+    from ccserver.tasks import every
+
+    hub = Hub(StatusReader(site.clusters, site.store, site.jobs, site.nodes), site.clusters.names())
+    site.life_cycle.on_event.append(hub.publish_job)
+    web = Web(
+        site=site,
+        gate=access.gate,
+        login=access.login,
+        issuer=access.issuer,
+        templates=Templates(),
+        graphql=_graphql_view(),
+        development=development,
+        version=VERSION,
+        notice=ClusterNotice(read_notice()),
+    )
+    application = create_application(web, {"/frontend/events": EventStream(hub, access.gate)})
+    with ExitStack() as threads:
+        # Left in reverse order: first no more samples, then no more jobs to archive, then the last tidying.
+        if site.store is not None:
+            threads.enter_context(_Thread("housekeeping", partial(_keep_house, site.store, site.jobs)))
+        threads.enter_context(_archiving(site))
+        threads.enter_context(_bridge(site))
+        async with trio.open_nursery() as nursery:
+            await nursery.start(_watch_signals, hub.shutdown)
+            nursery.start_soon(hub.run)
+            for seconds, work in _periodic_work(site, access):
+                nursery.start_soon(every, seconds, work)
+            if site.store is not None:
+                nursery.start_soon(_restore, site.store)
+            _log.info("listening on %s", ", ".join(_shown(one) for one in sockets))
+            await Listener(application, tls).serve(sockets, hub.shutdown)
+            nursery.cancel_scope.cancel()
+
+
+async def _watch_signals(
+    shutdown: trio.Event, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
+        task_status.started()
+        async for number in received:
+            _log.info("%s: shutting down", signal.Signals(number).name)
+            shutdown.set()
+
+
+async def _restore(store: MetricStore) -> None:
+    """Reads the checkpoints while the server answers already; a failure leaves it empty."""
+    began = time.monotonic()
+    try:
+        report = await trio.to_thread.run_sync(store.restore)
+    except Exception:
+        _log.exception("the metric store could not be restored")
+    else:
+        _log.info("metric store restored in %.1f s: %s", time.monotonic() - began, report)
+
+
+def _periodic_work(site: Site, access: Access) -> list[tuple[float, Callable[[], object]]]:
+    """Seconds between two runs, and what to run."""
+    from ccserver.tasks import update_durations, update_footprints
+
+    cron = site.config.cron
+    return [
+        (cron.commit_job_worker, site.jobs.take_over_cache),
+        (cron.duration_worker, partial(update_durations, site.jobs)),
+        (cron.footprint_worker, partial(update_footprints, site.jobs, site.clusters, site.metric_data)),
+        (3600.0, access.limiter.forget_unused),
+    ]
+
+
+def _keep_house(store: MetricStore, jobs: JobRepository, stop: threading.Event) -> None:
+    while not stop.wait(_HOUSEKEEPING):
+        try:
+            store.housekeeping()
+        except Exception:
+            _log.exception("housekeeping of the metric store failed")
+
+
+@contextmanager
+def _archiving(site: Site) -> Iterator[None]:
+    thread = threading.Thread(target=site.life_cycle.run_archiver, name="archiver", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        site.life_cycle.drain(_PATIENCE)
+
+
+@contextmanager
+def _bridge(site: Site) -> Iterator[None]:
+    """The connection to the broker, where one is configured and something listens to it."""
+    from ccserver.broker import Bridge, metric_feeds
+
+    config = site.config
+    feeds = []
+    if site.store is not None and config.metric_store is not None:
+        feeds = metric_feeds(config.metric_store.subscriptions, site.store.write)
+    if config.nats is None or not feeds:
+        if feeds:
+            _log.warning("nats-subscriptions are configured, but there is no section nats")
+        yield
+        return
+    assert config.metric_store is not None
+    _log.warning(
+        "samples on NATS subjects %s are not authenticated; restrict publishing at the broker",
+        ", ".join(feed.subject for feed in feeds),
+    )
+    bridge = Bridge(config.nats, feeds, config.metric_store.ingest_queue)
+    bridge.start()
+    try:
+        yield
+    finally:
+        bridge.stop()
+
+
+def _graphql_view() -> GraphQLView:
+    from ccserver.graphql.view import handle
+
+    return handle
+
+
+def _shown(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

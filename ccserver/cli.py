@@ -1,0 +1,344 @@
+"""The command line. Source: spec/operations.md 7.
+
+Nothing heavy is imported before it is needed: `-version` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from ccserver.version import VERSION
+
+if TYPE_CHECKING:
+    from ccserver.archive import JobArchive
+    from ccserver.auth.users import UserRepository
+    from ccserver.config import Config, Keys
+    from ccserver.database import Database
+    from ccserver.jobs.init_db import Rebuilt
+
+_log = logging.getLogger(__name__)
+
+BANNER = "ccserver - streaming metric store and job monitoring for HPC clusters"
+DATABASE_VERSION = 11
+ARCHIVE_VERSION = 3
+
+_SWITCHES = {
+    "init": "set up config.json, .env, var/, the database and an empty job archive, then exit",
+    "init-db": "rebuild the job tables from the job archive (running jobs are lost)",
+    "migrate-db": "create the database or bring it to the supported version, then exit",
+    "revert-db": "take the database one version down, then exit",
+    "force-db": "set the database version to the supported one without changing anything, then exit",
+    "optimize-db": "VACUUM and ANALYZE the database, then exit",
+    "sync-ldap": "synchronise accounts with LDAP once",
+    "apply-tags": "run all taggers on all jobs",
+    "cleanup-checkpoints": "delete or archive metric checkpoints older than the retention, then exit",
+    "server": "start the server after all other actions",
+    "dev": "offer the GraphQL playground and introspection",
+    "logdate": "date and time in log lines",
+    "gops": "write the stacks of all threads to stderr on SIGUSR1",
+    "version": "print versions and exit",
+}
+_VALUES = {
+    "add-user": ("name:role[,role...]:password", "add an account"),
+    "del-user": ("name", "delete an account"),
+    "jwt": ("name", "print a token for an account"),
+    "import-job": ("meta.json:data.json[,...]", "import jobs into archive and database"),
+    "config": ("path", "configuration file (default ./config.json)"),
+    "loglevel": ("level", "debug, info, warn, err or crit (default warn)"),
+}
+_UNFINISHED = (
+    "revert-db",
+    "force-db",
+    "optimize-db",
+    "sync-ldap",
+    "import-job",
+    "apply-tags",
+    "cleanup-checkpoints",
+)
+_TRUE, _FALSE = ("1", "t", "T", "true", "TRUE", "True"), ("0", "f", "F", "false", "FALSE", "False")
+
+
+class Failure(Exception):
+    """Ends the program with exit status 1 and this message."""
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Entry point; leaves by SystemExit: 0 done, 1 failed, 2 wrong usage."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["demo"]:
+        from ccserver.demo import main as demo
+
+        sys.exit(demo(arguments[1:]))
+    try:
+        run(_parser().parse_args(_normalised(arguments)))
+    except Failure as failure:
+        for line in str(failure).splitlines():
+            _log.error("%s", line)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(0)
+
+
+def run(flags: argparse.Namespace) -> None:
+    """All actions in their published order; raises Failure."""
+    if flags.version:
+        print(BANNER)
+        print(f"Version:\t{VERSION}\nGit hash:\t-\nBuild time:\t-")
+        print(f"SQL db version:\t{DATABASE_VERSION}\nJob archive version:\t{ARCHIVE_VERSION}")
+        return
+    from ccserver.config.logs import set_up_logging
+
+    set_up_logging(flags.loglevel or "warn", flags.logdate)
+    if flags.init:
+        _init()
+        return
+    if flags.gops:
+        _dump_stacks_on_signal()
+    for name in _UNFINISHED:
+        if getattr(flags, name.replace("-", "_")):
+            raise Failure(f"-{name} is not available in this version")
+    config, keys = _configuration(Path(flags.config or "./config.json"))
+    if flags.migrate_db:
+        _migrate(config)
+        return
+    with _Opened(config) as opened:
+        _change_accounts(flags, config, keys, opened.users)
+        if flags.init_db:
+            _rebuild(config, opened)
+        if not flags.server:
+            print("No errors, server flag not set. Exiting.")
+            return
+        _serve(config, keys, opened, flags.dev)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ccserver",
+        description=BANNER,
+        add_help=False,
+        allow_abbrev=False,
+        epilog="ccserver demo [...] runs the whole system with simulated data",
+    )
+    parser.add_argument("-h", "-help", "--help", action="help", help="show this text and exit")
+    for name, text in _SWITCHES.items():
+        parser.add_argument(
+            f"-{name}", f"--{name}", dest=name.replace("-", "_"), type=_boolean, default=False,
+            metavar="true|false", help=text,
+        )  # fmt: skip
+    for name, (shape, text) in _VALUES.items():
+        parser.add_argument(
+            f"-{name}", f"--{name}", dest=name.replace("-", "_"), default="", metavar=shape, help=text
+        )
+    return parser
+
+
+def _normalised(arguments: Sequence[str]) -> list[str]:
+    """`-flag` of a switch means `-flag=true`; without this argparse would take the next word as its value."""
+    return [
+        f"{word}=true" if word.lstrip("-") in _SWITCHES and word[:1] == "-" else word for word in arguments
+    ]
+
+
+def _boolean(text: str) -> bool:
+    if text in _TRUE:
+        return True
+    if text in _FALSE:
+        return False
+    raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+
+
+def _configuration(path: Path) -> tuple[Config, Keys]:
+    from ccserver.config import ConfigError, DotenvError, load, read_dotenv, read_keys
+
+    try:
+        if not Path(".env").exists():
+            _log.info("no file .env, only the environment counts")
+        os.environ.update(read_dotenv(Path(".env"), os.environ))
+        return load(path, os.environ), read_keys(os.environ)
+    except (ConfigError, DotenvError) as error:
+        raise Failure(str(error)) from None
+
+
+def _migrate(config: Config) -> None:
+    from ccserver.database.versions import DatabaseVersionError, migrate
+
+    try:
+        version = migrate(config.main.db)
+    except (DatabaseVersionError, OSError) as error:
+        raise Failure(str(error)) from None
+    print(f"Database {config.main.db}: version {version}")
+
+
+class _Opened:
+    """Database and, when first asked for, archive; closed at the end."""
+
+    def __init__(self, config: Config) -> None:
+        from ccserver.app import open_site_database
+        from ccserver.auth.users import UserRepository
+        from ccserver.config import ConfigError
+        from ccserver.database.versions import DatabaseVersionError
+
+        try:
+            self.database: Database = open_site_database(config)
+        except (DatabaseVersionError, ConfigError) as error:
+            raise Failure(str(error)) from None
+        self.users: UserRepository = UserRepository(self.database)
+        self._config = config
+
+    def archive(self) -> JobArchive:
+        from ccserver.app import open_archive
+        from ccserver.archive import ArchiveError
+        from ccserver.config import ConfigError
+
+        try:
+            return open_archive(self._config)
+        except (ArchiveError, ConfigError, OSError) as error:
+            raise Failure(str(error)) from None
+
+    def __enter__(self) -> _Opened:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.database.close()
+
+
+def _change_accounts(flags: argparse.Namespace, config: Config, keys: Keys, users: UserRepository) -> None:
+    if (flags.add_user or flags.del_user) and config.main.disable_authentication:
+        raise Failure("accounts cannot be changed while authentication is switched off")
+    if flags.add_user:
+        _add_user(flags.add_user, users)
+    if flags.del_user:
+        users.delete(flags.del_user)
+        print(f"User {flags.del_user} deleted")
+    if flags.jwt:
+        _print_token(flags.jwt, config, keys, users)
+
+
+def _add_user(specification: str, users: UserRepository) -> None:
+    from ccserver.auth.users import UserError
+
+    parts = specification.split(":", 2)
+    if len(parts) != 3 or not parts[0]:
+        raise Failure("-add-user: expected name:role[,role...]:password")
+    name, roles, password = parts
+    try:
+        users.add(name, [role for role in roles.split(",") if role], password)
+    except UserError as error:
+        raise Failure(f"-add-user: {error}") from None
+    print(f"User {name} added")
+
+
+def _print_token(name: str, config: Config, keys: Keys, users: UserRepository) -> None:
+    from ccserver.app import build_issuer
+
+    account = users.get(name)
+    if account is None:
+        raise Failure(f"-jwt: unknown user {name!r}")
+    issuer = build_issuer(config, keys)
+    if issuer is None:
+        raise Failure("-jwt: needs JWT_PRIVATE_KEY in the environment and the section auth.jwts")
+    if "api" not in account.roles:
+        _log.warning("user %r lacks the role api: the token opens no programming interface", name)
+    print(f"JWT: token for user {name}: {issuer.issue(account)}")
+
+
+def _rebuild(config: Config, opened: _Opened) -> None:
+    from ccserver.archive import ArchiveError
+    from ccserver.clusters import Clusters
+    from ccserver.clusters.cluster import ClusterConfigError
+    from ccserver.jobs.init_db import rebuild
+    from ccserver.metricdata import MetricData
+
+    archive = opened.archive()
+    try:
+        clusters = Clusters.from_documents(archive.cluster_documents())
+        footprints = MetricData(clusters, None, archive)
+        result = rebuild(opened.database, archive, clusters, footprints, progress=_progress())
+    except (ArchiveError, ClusterConfigError) as error:
+        raise Failure(f"-init-db: {error}") from None
+    print(f"Database rebuilt from {config.archive.path}: {result.jobs} jobs, {result.failed} skipped")
+
+
+def _progress() -> Callable[[Rebuilt], None]:
+    """Prints the count now and then; in place on a terminal."""
+    end = "\r" if sys.stdout.isatty() else "\n"
+
+    def show(so_far: Rebuilt) -> None:
+        if so_far.jobs % 1000 < 100:
+            print(f"{so_far.jobs} jobs", end=end, flush=True)
+
+    return show
+
+
+def _serve(config: Config, keys: Keys, opened: _Opened, development: bool) -> None:
+    from ccserver.app import run_server
+    from ccserver.archive import ArchiveError
+    from ccserver.clusters.cluster import ClusterConfigError
+    from ccserver.config import ConfigError
+    from ccserver.rest.listener import AddressInUse
+
+    try:
+        run_server(config, keys, opened.database, opened.archive, development=development)
+    except (AddressInUse, ConfigError, ArchiveError, ClusterConfigError) as error:
+        raise Failure(str(error)) from None
+    print("Graceful shutdown completed!")
+
+
+def _dump_stacks_on_signal() -> None:
+    import faulthandler
+    import signal
+
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
+
+
+def _init() -> None:
+    from ccserver.config.keys import new_key_lines
+
+    variable = Path("var")
+    if variable.exists():
+        print("The folder ./var exists already: nothing was written.")
+        return
+    import json
+
+    from ccserver.archive import FileArchive
+    from ccserver.database.versions import migrate
+
+    variable.mkdir()
+    Path("config.json").write_text(json.dumps(_FIRST_CONFIG, indent=2) + "\n", encoding="utf-8")
+    descriptor = os.open(".env", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.fchmod(descriptor, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write("\n".join(["# Keys of this installation; keep them secret.", *new_key_lines()]) + "\n")
+    migrate(Path("var/job.db"))
+    archive = Path("var/job-archive")
+    archive.mkdir()
+    FileArchive(archive).open()
+    print("Set up config.json, .env, var/job.db and an empty job archive in var/job-archive.")
+    print("Review config.json and .env, put <cluster>/cluster.json into var/job-archive.")
+    print("Then start with -server.")
+
+
+_FIRST_CONFIG = {
+    "main": {
+        "addr": "127.0.0.1:8080",
+        "short-running-jobs-duration": 300,
+        "resampling": {"minimum-points": 600, "trigger": 300, "resolutions": [240, 60]},
+        "api-allowed-ips": ["*"],
+        "emission-constant": 317,
+    },
+    "cron": {"commit-job-worker": "1m", "duration-worker": "5m", "footprint-worker": "10m"},
+    "archive": {"kind": "file", "path": "./var/job-archive"},
+    "auth": {"jwts": {"max-age": "2000h"}},
+    "metric-store": {"retention-in-memory": "48h", "memory-cap": 100},
+}
+
+
+if __name__ == "__main__":
+    main()

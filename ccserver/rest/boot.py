@@ -1,0 +1,58 @@
+"""The data every page starts with. Source: spec/web-ui.md 2.2."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ccserver.model.user import Principal
+from ccserver.rest.web import Web
+
+FEATURES = ["events"]
+
+
+def boot_payload(web: Web, principal: Principal, page: str, params: dict[str, str]) -> dict[str, Any]:
+    """Only what this principal may know; blocking, reads the database."""
+    config = web.site.config
+    resampling = config.main.resampling
+    return {
+        "user": {
+            "username": principal.username,
+            "name": principal.name,
+            "email": principal.email,
+            "roles": sorted(principal.roles),
+            "authLevel": principal.level,
+            "projects": list(principal.projects),
+        },
+        "authentication": web.login is not None,
+        "clusters": [
+            {
+                "name": cluster.name,
+                "subClusters": list(cluster.subclusters),
+                "partitions": list(web.site.jobs.partitions(cluster.name)),
+            }
+            for cluster in web.site.clusters.by_name.values()
+        ],
+        "config": {**config.ui.defaults, **_own_settings(web, principal), **_injected(web)},
+        "resampling": {
+            "minimumPoints": resampling.minimum_points,
+            "trigger": resampling.trigger,
+            "resolutions": list(resampling.resolutions),
+        }
+        if resampling
+        else None,
+        "version": {"version": web.version, "hash": "", "buildTime": ""},
+        "notice": web.notice.text,
+        "emissionConstant": config.main.emission_constant,
+        "shortRunningJobsDuration": config.main.short_running_jobs_duration,
+        "statusForSupport": config.ui.status_for_support,
+        "features": FEATURES,
+        "page": {"name": page, "params": params},
+    }
+
+
+def _own_settings(web: Web, principal: Principal) -> dict[str, Any]:
+    return web.site.users.configuration(principal.username) if web.login else {}
+
+
+def _injected(web: Web) -> dict[str, Any]:
+    return {"jobList_hideShortRunningJobs": web.site.config.main.short_running_jobs_duration}

@@ -1,0 +1,138 @@
+"""The outermost layer of HTTP: what holds for every request and every answer, whoever serves it.
+
+Security headers, CORS, the cross-site check (spec/operations.md 4), and the way past the web framework for
+routes where its fixed cost per request counts.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_log = logging.getLogger(__name__)
+
+_CORS_METHODS = (b"GET", b"POST", b"HEAD", b"OPTIONS")
+_CORS_HEADERS = ("x-requested-with", "content-type", "authorization", "origin")
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
+_CROSS_SITE_PATHS = ("/jwt-login", "/jwt-login/")
+_FIXED = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"same-origin"),
+]
+_POLICY = (b"content-security-policy", b"frame-ancestors 'none'; object-src 'none'; base-uri 'self'")
+_TRANSPORT = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+
+
+class Gateway:
+    """ASGI application around `pages`; `mounts` are served directly, by exact path without trailing slash."""
+
+    def __init__(self, pages: Application, mounts: Mapping[str, Application]) -> None:
+        self._pages = pages
+        self._mounts = dict(mounts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._pages(scope, receive, send)
+            return
+        headers = _first_values(scope)
+        send = _decorated(scope, headers, send)
+        method = scope["method"]
+        if method == "OPTIONS" and b"access-control-request-method" in headers:
+            await _answer(send, 200, _preflight_headers(headers))
+        elif (
+            method not in _SAFE_METHODS
+            and headers.get(b"sec-fetch-site") == b"cross-site"
+            and scope["path"] not in _CROSS_SITE_PATHS
+        ):
+            plain = [(b"content-type", b"text/plain; charset=utf-8")]
+            await _answer(send, 403, plain, b"cross-site request blocked")
+        else:
+            path = scope["path"].rstrip("/")
+            await self._mounts.get(path, self._pages)(scope, receive, send)
+
+
+def _first_values(scope: Scope) -> dict[bytes, bytes]:
+    values: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        values.setdefault(name.lower(), value)
+    return values
+
+
+def _decorated(scope: Scope, headers: Mapping[bytes, bytes], send: Send) -> Send:
+    https = scope["scheme"] == "https" or headers.get(b"x-forwarded-proto", b"").lower() == b"https"
+    cors = b"origin" in headers and scope["method"].encode() in _CORS_METHODS
+    started = time.monotonic()
+    status, size = 0, 0
+
+    async def decorated(message: MutableMapping[str, Any]) -> None:
+        nonlocal status, size
+        if message["type"] == "http.response.start":
+            status = message["status"]
+            own = list(message.get("headers", ()))
+            names = {name.lower() for name, _ in own}
+            added = [*_FIXED, (b"vary", b"Origin")]
+            if _POLICY[0] not in names:
+                added.append(_POLICY)
+            if https:
+                added.append(_TRANSPORT)
+            if cors and b"access-control-allow-origin" not in names:
+                added.append((b"access-control-allow-origin", b"*"))
+            message = {**message, "headers": own + added}
+        elif message["type"] == "http.response.body":
+            size += len(message.get("body", b""))
+            if not message.get("more_body", False) and _log.isEnabledFor(logging.DEBUG):
+                milliseconds = (time.monotonic() - started) * 1000
+                _log.debug(
+                    "%s %s %d %.1f kB %.1f ms",
+                    scope["method"],
+                    _shown(scope),
+                    status,
+                    size / 1000,
+                    milliseconds,
+                )
+        await send(message)
+
+    return decorated
+
+
+def _shown(scope: Scope) -> str:
+    """Path and query for the log, without the token of a cross-site login."""
+    query = scope.get("query_string", b"").decode("latin-1")
+    if not query:
+        return str(scope["path"])
+    if "login-token" in query:
+        pairs = parse_qsl(query, keep_blank_values=True)
+        query = urlencode([(key, "***" if key == "login-token" else value) for key, value in pairs])
+    return f"{scope['path']}?{query}"
+
+
+def _preflight_headers(headers: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes]]:
+    method = headers[b"access-control-request-method"].upper()
+    asked = headers.get(b"access-control-request-headers", b"").decode("latin-1")
+    names = [name.strip().lower() for name in asked.split(",") if name.strip()]
+    vary = (b"vary", b"Access-Control-Request-Method, Access-Control-Request-Headers")
+    if (
+        b"origin" not in headers
+        or method not in _CORS_METHODS
+        or any(name not in _CORS_HEADERS for name in names)
+    ):
+        return [vary]
+    allowed = [vary, (b"access-control-allow-origin", b"*"), (b"access-control-allow-methods", method)]
+    if names:
+        allowed.append((b"access-control-allow-headers", ", ".join(names).encode()))
+    return allowed
+
+
+async def _answer(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes = b"") -> None:
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+    await send({"type": "http.response.body", "body": body, "more_body": False})

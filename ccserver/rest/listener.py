@@ -1,0 +1,126 @@
+"""Accepting connections: hypercorn's protocols under a life cycle of our own.
+
+Hypercorn's own worker waits the whole grace time for any connection that is still open, cannot be cancelled
+while it sends to a client that does not read, and ends when one connection's handler fails. Here a failure ends
+one connection, and after the grace time what is left is cut off.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+
+import trio
+from hypercorn.config import Config
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ConnectionState
+from hypercorn.utils import wrap_app
+
+from ccserver.rest.gateway import Application
+
+_log = logging.getLogger(__name__)
+
+BACKLOG = 1024
+GRACE = 1.5  # seconds that running requests get after the shutdown began
+_MOST_BYTES_OF_HEADERS = 64 * 1024
+
+
+class AddressInUse(OSError):
+    """Nothing can listen there; the message says so for a person."""
+
+
+def bind(host: str, port: int) -> list[socket.socket]:
+    """Listening sockets of all addresses of `host` (empty: every address); raises AddressInUse.
+
+    They accept connections only once they are served; clients wait in the backlog until then.
+    """
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except socket.gaierror as error:
+        raise AddressInUse(f"cannot listen on {host}:{port}: {error.strerror}") from None
+    sockets: list[socket.socket] = []
+    for family, kind, protocol, _, address in dict.fromkeys(found):
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        try:
+            listener.bind(address)
+            listener.listen(BACKLOG)
+        except OSError as error:
+            listener.close()
+            if family == socket.AF_INET6 and sockets:
+                continue  # a host without IPv6 still has its IPv4 address
+            for other in sockets:
+                other.close()
+            raise AddressInUse(f"cannot listen on {host}:{port}: {error.strerror}") from None
+        listener.setblocking(False)
+        sockets.append(listener)
+    return sockets
+
+
+class Listener:
+    """Serves `application` on bound sockets until `stop` is set, then lets go of every connection."""
+
+    def __init__(self, application: Application, tls: ssl.SSLContext | None = None) -> None:
+        self._config = Config()
+        self._config.errorlog = logging.getLogger("hypercorn.error")
+        self._config.accesslog = None
+        self._config.include_server_header = False
+        self._config.keep_alive_timeout = 75.0
+        self._config.keep_alive_max_requests = 1_000_000
+        self._config.h11_max_incomplete_size = _MOST_BYTES_OF_HEADERS
+        self._config.ssl_handshake_timeout = 20.0
+        self._application = wrap_app(application, self._config.wsgi_max_body_size, "asgi")  # type: ignore[arg-type]
+        self._tls = tls
+        self._streams: set[trio.abc.HalfCloseableStream] = set()
+        self._closed = trio.Event()  # set when a stream ends, replaced by who waits for it
+
+    async def serve(self, sockets: list[socket.socket], stop: trio.Event) -> None:
+        """Returns when no connection is left, at most GRACE after `stop`."""
+        context = WorkerContext(None)
+        async with trio.open_nursery() as connections:
+            async with trio.open_nursery() as accepting:
+                for listener in sockets:
+                    accepting.start_soon(self._accept, listener, context, connections)
+                await stop.wait()
+                accepting.cancel_scope.cancel()
+            for listener in sockets:
+                listener.close()
+            await context.terminated.set()  # idle connections close themselves
+            with trio.move_on_after(GRACE):
+                while self._streams:
+                    self._closed = trio.Event()
+                    await self._closed.wait()
+            for stream in list(self._streams):
+                await trio.aclose_forcefully(stream)
+            connections.cancel_scope.cancel()
+
+    async def _accept(
+        self, listener: socket.socket, context: WorkerContext, connections: trio.Nursery
+    ) -> None:
+        accepting = trio.SocketListener(trio.socket.from_stdlib_socket(listener.dup()))
+
+        async def serve(stream: trio.SocketStream) -> None:
+            await self._connection(stream, context)
+
+        await trio.serve_listeners(serve, [accepting], handler_nursery=connections)
+
+    async def _connection(self, stream: trio.SocketStream, context: WorkerContext) -> None:
+        served = trio.SSLStream(stream, self._tls, server_side=True) if self._tls else stream
+        self._streams.add(stream)
+        try:
+            await TCPServer(self._application, self._config, context, ConnectionState({}), served)  # type: ignore[arg-type]
+        except* trio.Cancelled:
+            raise
+        except* (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+            pass
+        except* Exception as errors:
+            for error in errors.exceptions:
+                _log.error("a connection failed", exc_info=error)
+        finally:
+            self._streams.discard(stream)
+            self._closed.set()
+            await trio.aclose_forcefully(stream)

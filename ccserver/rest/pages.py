@@ -1,0 +1,318 @@
+"""Browser routes: the application shell, login and logout, search. Source: spec/rest-api.md 1.3, 4.8."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from quart import Response, redirect, request
+
+from ccserver.auth.guards import Credentials, Group, Refused
+from ccserver.auth.login import LoginAttempt, LoginRefused, acceptable_redirect
+from ccserver.auth.sessions import clearing_cookie
+from ccserver.jobs.filters import JobFilter, StringInput
+from ccserver.model.user import ROLES, Principal
+from ccserver.rest.answers import html_answer, text_answer
+from ccserver.rest.boot import boot_payload
+from ccserver.rest.templates import inline_json
+from ccserver.rest.web import Call, Routes, Web, in_thread
+from ccserver.site import Site
+
+_log = logging.getLogger(__name__)
+
+PRODUCT = "ClusterCockpit"
+_POLICY = (
+    "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "frame-ancestors 'none'; object-src 'none'; base-uri 'self'; form-action 'self'"
+)
+_LEVEL = {role: level for level, role in enumerate(ROLES)}
+_RECENT = 30 * 86400
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """`name` is what the frontend routes by, `title` may name path parts as {part}."""
+
+    rule: str
+    name: str
+    title: str
+    level: str
+    exists: Callable[[Site, Principal, Mapping[str, str]], bool] = lambda *_: True
+
+
+def _known_cluster(site: Site, _: Principal, parts: Mapping[str, str]) -> bool:
+    cluster = site.clusters.by_name.get(parts["cluster"])
+    subcluster = parts.get("subcluster")
+    return cluster is not None and (subcluster is None or subcluster in cluster.subclusters)
+
+
+def _visible_job(site: Site, principal: Principal, parts: Mapping[str, str]) -> bool:
+    number = int(parts["id"])
+    return number < 2**63 and site.jobs.find(number, principal) is not None
+
+
+def _visible_user(site: Site, principal: Principal, parts: Mapping[str, str]) -> bool:
+    return parts["username"] == principal.username or principal.level >= _LEVEL["manager"]
+
+
+_PAGES = (
+    _Page("/", "home", "", "anonymous"),
+    _Page("/config", "config", "Settings", "anonymous"),
+    _Page("/monitoring/jobs/", "jobs", "Jobs", "user"),
+    _Page("/monitoring/job/<id>", "job", "Job {id}", "user", _visible_job),
+    _Page("/monitoring/users/", "users", "Users", "manager"),
+    _Page("/monitoring/user/<username>", "user", "User {username}", "user", _visible_user),
+    _Page("/monitoring/projects/", "projects", "Projects", "manager"),
+    _Page("/monitoring/tags/", "tags", "Tags", "user"),
+    _Page(
+        "/monitoring/systems/<cluster>",
+        "systems",
+        "Cluster {cluster} Node Overview",
+        "support",
+        _known_cluster,
+    ),
+    _Page(
+        "/monitoring/systems/list/<cluster>",
+        "systemsList",
+        "Cluster {cluster} Node List",
+        "support",
+        _known_cluster,
+    ),
+    _Page(
+        "/monitoring/systems/list/<cluster>/<subcluster>",
+        "systemsList",
+        "Cluster {cluster} {subcluster} Node List",
+        "support",
+        _known_cluster,
+    ),
+    _Page("/monitoring/node/<cluster>/<hostname>", "node", "Node {hostname}", "support", _known_cluster),
+    _Page("/monitoring/analysis/<cluster>", "analysis", "Analysis", "support", _known_cluster),
+    _Page("/monitoring/status/<cluster>", "status", "{cluster} Dashboard", "status", _known_cluster),
+    _Page(
+        "/monitoring/status/detail/<cluster>", "statusDetail", "Status of {cluster}", "status", _known_cluster
+    ),
+    _Page("/monitoring/dashboard/<cluster>", "dashboard", "{cluster} Dashboard", "status", _known_cluster),
+    _Page("/monitoring/compare", "compare", "Compare", "user"),
+    _Page("/monitoring/logs", "logs", "Logs", "admin"),
+)
+
+
+def register(routes: Routes, web: Web) -> None:
+    for page in _PAGES:
+        routes.add(page.rule, "GET", Group.PAGES, _shell(page))
+    routes.add("/search", "GET", Group.PAGES, search)
+    routes.open(
+        "/imprint", "GET", _static_message(web, "Imprint", "This site has not published an imprint yet.")
+    )
+    privacy = "This site has not published a privacy policy yet."
+    routes.open("/privacy", "GET", _static_message(web, "Privacy Policy", privacy))
+    if web.login is not None:
+        _register_login(routes, web)
+
+
+def _shell(page: _Page) -> Callable[..., Any]:
+    canonical_slash = page.rule.endswith("/")
+
+    async def handler(call: Call, **parts: str) -> Response:
+        if request.path.endswith("/") != canonical_slash:
+            path = request.path.rstrip("/") + ("/" if canonical_slash else "")
+            query = f"?{request.query_string.decode('latin-1')}" if request.query_string else ""
+            return _redirect(path + query, 308)
+        if "id" in parts and not (parts["id"].isascii() and parts["id"].isdigit()):
+            return not_found(call.web)
+        if not _may_see(call, page):
+            return message(call.web, 403, "Access denied", "Your account may not see this page.")
+        return await call.run(_render_shell, call.web, call.principal, page, parts)
+
+    return handler
+
+
+def _may_see(call: Call, page: _Page) -> bool:
+    needed = page.level
+    if needed == "status":
+        needed = "support" if call.site.config.ui.status_for_support else "admin"
+    return _level(call.principal) >= _LEVEL[needed]
+
+
+def _level(principal: Principal) -> int:
+    """Like `Principal.level`, with no known role at the bottom instead of at the top."""
+    return principal.level if principal.level < len(ROLES) else 0
+
+
+def _render_shell(web: Web, principal: Principal, page: _Page, parts: Mapping[str, str]) -> Response:
+    if not page.exists(web.site, principal, parts):
+        return not_found(web)
+    title = page.title.format(**parts)
+    boot = boot_payload(web, principal, page.name, dict(parts))
+    return page_answer(
+        web.templates.render(
+            "index.html", title=f"{title} - {PRODUCT}" if title else PRODUCT, boot=inline_json(boot)
+        )
+    )
+
+
+def page_answer(text: str, status: int = 200) -> Response:
+    """HTML under a policy that runs scripts of this server only."""
+    response = html_answer(text, status)
+    response.headers["Content-Security-Policy"] = _POLICY
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def message(web: Web, status: int, title: str, text: str) -> Response:
+    return page_answer(web.templates.render("message.html", title=title, message=text, status=status), status)
+
+
+def not_found(web: Web) -> Response:
+    return message(web, 404, "404 Page Not Found", "There is nothing at this address, or not for you.")
+
+
+def login_page(web: Web, status: int, alert: str = "", kind: str = "", target: str = "") -> Response:
+    text = web.templates.render(
+        "login.html",
+        product=PRODUCT,
+        alert=alert,
+        alert_class=kind,
+        redirect=target,
+        title=f"Login - {PRODUCT}",
+    )
+    return page_answer(text, status)
+
+
+async def refuse_page(web: Web, refused: Refused, credentials: Credentials) -> Response:
+    """401: the login page, which remembers where the visitor wanted to go; plain text for a broken token."""
+    if refused.broken_token:
+        return text_answer(refused.message, 401)
+    query = f"?{request.query_string.decode('latin-1')}" if request.query_string else ""
+    target = request.path + query if request.method == "GET" else ""
+    alert = "Your session has ended, please log in again" if refused.stale_cookie else ""
+    response = login_page(web, 401, alert, "alert-info", target)
+    if refused.stale_cookie:
+        response.headers.add("Set-Cookie", clearing_cookie(_secure(credentials)))
+    return response
+
+
+def _secure(credentials: Credentials) -> bool:
+    return request.scheme == "https" or credentials.secure
+
+
+def _redirect(target: str, status: int) -> Response:
+    response = redirect(target, status)
+    assert isinstance(response, Response)
+    return response
+
+
+def _static_message(web: Web, title: str, text: str) -> Callable[..., Any]:
+    async def view() -> Response:
+        return message(web, 200, title, text)
+
+    return view
+
+
+def _register_login(routes: Routes, web: Web) -> None:
+    assert web.login is not None
+    assert web.gate.sessions is not None
+    dispatcher, sessions = web.login, web.gate.sessions
+    warned: list[str] = []
+
+    async def show() -> Response:
+        return login_page(web, 200, target=_local(request.args.get("redirect", "")))
+
+    async def log_in() -> Response:
+        credentials = Credentials.of_scope(request.scope)
+        fields = request.args.to_dict() | (await request.form).to_dict()
+        attempt = LoginAttempt(
+            username=fields.get("username", ""),
+            password=fields.get("password", ""),
+            peer=credentials.peer,
+            authorization=credentials.headers.get("authorization", ""),
+            login_token=request.args.get("login-token", ""),
+            cookies=credentials.cookies,
+        )
+        target = fields.get("redirect", "")
+        try:
+            principal = await in_thread(dispatcher.log_in, attempt)
+        except LoginRefused as refused:
+            return login_page(web, 401, f"Login failed: {refused}", "alert-warning", _local(target))
+        secure = _secure(credentials)
+        if not secure and not warned:
+            warned.append(attempt.peer)
+            _log.warning("logins over plain http: session cookies are not marked Secure")
+        if target and not acceptable_redirect(target):
+            _log.warning("login of %r: redirect to %r refused", principal.username, target)
+        response = _redirect(_local(target) or "/", 302)
+        response.headers.add("Set-Cookie", sessions.cookie(sessions.issue(principal), secure))
+        return response
+
+    async def log_out() -> Response:
+        response = login_page(web, 200, "Logout successful", "alert-info")
+        secure = _secure(Credentials.of_scope(request.scope))
+        response.headers.add("Set-Cookie", clearing_cookie(secure))
+        return response
+
+    routes.open("/login", "GET", show)
+    routes.open("/login", "POST", log_in)
+    routes.open("/logout", "POST", log_out)
+
+
+def _local(target: str) -> str:
+    return target if acceptable_redirect(target) else ""
+
+
+async def search(call: Call) -> Response:
+    """The search box: a redirect to where the thing is, or a page that says why not."""
+    text = request.args.get("searchId", "").strip()
+    if not text:
+        return message(call.web, 200, "Search", "The search is empty.")
+    target = await call.run(_search_target, call.site, call.principal, text)
+    if target is None:
+        return message(call.web, 200, "Search", f"Nothing was found for {text!r}, or you may not see it.")
+    return _redirect(target, 302)
+
+
+def _search_target(site: Site, principal: Principal, text: str) -> str | None:
+    kind, colon, value = (part.strip() for part in text.partition(":"))
+    if not colon:
+        return _search_anything(site, principal, text)
+    if ":" in value or not value:
+        return None
+    powerful = _level(principal) >= _LEVEL["manager"]
+    match kind:
+        case "jobId":
+            return _jobs(jobId=value)
+        case "jobName" | "arrayJobId":
+            return _jobs(startTime=_recent(), **{kind: value})
+        case "projectId":
+            return _jobs(projectMatch="eq", project=value)
+        case "username" if powerful:
+            return "/monitoring/users/?" + urlencode({"user": value, "startTime": "last30d"})
+        case "name" if powerful:
+            found = [("user", account.username) for account in site.users.search(value)]
+            return "/monitoring/users/?" + urlencode(found) if found else None
+        case _:
+            return None
+
+
+def _search_anything(site: Site, principal: Principal, text: str) -> str:
+    if text.isascii() and text.isdigit():
+        return _jobs(jobId=text)
+    if _level(principal) >= _LEVEL["manager"]:
+        accounts = [account for account in [site.users.get(text)] if account] or site.users.search(text)
+        if len(accounts) == 1:
+            return "/monitoring/user/" + quote(accounts[0].username, safe="")
+        if site.jobs.count([JobFilter(project=StringInput(eq=text))], principal):
+            return _jobs(projectMatch="eq", project=text)
+    return _jobs(startTime=_recent(), jobName=text)
+
+
+def _jobs(**query: str) -> str:
+    return "/monitoring/jobs/?" + urlencode(query)
+
+
+def _recent() -> str:
+    now = int(time.time())
+    return f"{now - _RECENT}-{now}"

@@ -1,0 +1,152 @@
+"""What handlers of HTTP routes receive, and how routes are registered.
+
+A handler is `async def handler(call: Call, ...path parts) -> Response`; it runs only after the guard of its
+group let the request in.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import msgspec
+import trio
+from quart import Request, Response, request
+from quart_trio import QuartTrio
+
+from ccserver.auth.guards import Credentials, Gate, Group, Refused
+from ccserver.auth.login import LoginDispatcher
+from ccserver.auth.tokens import TokenIssuer
+from ccserver.model.user import Principal
+from ccserver.rest.answers import HttpError
+from ccserver.rest.templates import Templates
+from ccserver.site import Site
+
+_log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+Parameters = ParamSpec("Parameters")
+GraphQLView = Callable[..., Awaitable[tuple[int, dict[str, str], list[bytes]]]]
+
+
+@dataclass(slots=True)
+class ClusterNotice:
+    """The text on the home page, as an admin wrote it."""
+
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    """Everything the routes share. `login` is None when authentication is switched off."""
+
+    site: Site
+    gate: Gate
+    login: LoginDispatcher | None
+    issuer: TokenIssuer | None
+    templates: Templates
+    graphql: GraphQLView | None
+    development: bool
+    version: str
+    notice: ClusterNotice = field(default_factory=ClusterNotice)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One admitted request."""
+
+    web: Web
+    principal: Principal
+    request: Request
+
+    @property
+    def site(self) -> Site:
+        return self.web.site
+
+    async def run(
+        self, work: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
+    ) -> Result:
+        """Run blocking work in a thread."""
+        return await in_thread(work, *args, **kwargs)
+
+    async def body(self) -> bytes:
+        data = await self.request.get_data(cache=False)
+        assert isinstance(data, bytes)
+        return data
+
+    async def form(self) -> dict[str, str]:
+        """Fields of the body over fields of the URL; the first of a repeated one counts."""
+        fields = self.request.args.to_dict()
+        fields.update((await self.request.form).to_dict())
+        return fields
+
+
+async def in_thread(
+    work: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
+) -> Result:
+    return await trio.to_thread.run_sync(functools.partial(work, *args, **kwargs))
+
+
+Handler = Callable[Concatenate[Call, ...], Awaitable[Response]]
+RefusalAnswer = Callable[[Refused, Credentials], Awaitable[Response]]
+
+
+class Routes:
+    """Adds guarded handlers to the application."""
+
+    def __init__(self, app: QuartTrio, web: Web, refuse: Mapping[Group, RefusalAnswer]) -> None:
+        self._app = app
+        self.web = web
+        self._refuse = refuse
+
+    def add(self, rule: str, methods: str, group: Group, handler: Handler) -> None:
+        """`methods` as in "POST PUT"; the rule matches with and without a trailing slash."""
+
+        async def guarded(**parts: Any) -> Response:
+            credentials = Credentials.of_scope(request.scope)
+            try:
+                principal = await self._admit(group, credentials)
+            except Refused as refused:
+                _log.info(
+                    "%s %s from %s refused: %s",
+                    request.method,
+                    request.path,
+                    credentials.peer,
+                    refused.message,
+                )
+                return await self._refuse[group](refused, credentials)
+            return await handler(Call(self.web, principal, request._get_current_object()), **parts)  # type: ignore[attr-defined]
+
+        self.open(rule, methods, guarded)
+
+    def open(self, rule: str, methods: str, view: Callable[..., Awaitable[Response]]) -> None:
+        """A route without guard."""
+        endpoint = f"{methods} {rule}".replace(".", "_")
+        self._app.add_url_rule(
+            rule,
+            endpoint,
+            view,
+            methods=methods.split(),
+            provide_automatic_options=False,
+            strict_slashes=False,
+        )
+
+    async def _admit(self, group: Group, credentials: Credentials) -> Principal:
+        gate = self.web.gate
+        if gate.tokens.reads_database:
+            return await in_thread(gate.admit, group, credentials)
+        return gate.admit(group, credentials)
+
+
+Struct = TypeVar("Struct")
+
+
+def decode(body: bytes, kind: type[Struct]) -> Struct:
+    """Raises HttpError 400 naming the place."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.DecodeError as error:
+        raise HttpError(400, f"parsing request body failed: {error}") from None
