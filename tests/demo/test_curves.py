@@ -76,7 +76,9 @@ def test_values_stay_between_nothing_and_the_peak_of_the_node(placements: list[P
                 continue
             level = np.nansum(rows, axis=0) if metric["aggregation"] == "sum" else rows
             assert np.nanmin(level) >= 0, (node, name)
-            room = 1.0 if metric["unit"]["base"] == "%" else 1.03  # counters jitter, shares do not exceed 100 %
+            room = (
+                1.0 if metric["unit"]["base"] == "%" else 1.03
+            )  # counters jitter, shares do not exceed 100 %
             assert np.nanmax(level) <= metric["peak"] * room, (node, name, np.nanmax(level))
 
 

@@ -102,7 +102,9 @@ def test_a_job_overtakes_only_where_it_does_not_delay_the_head_of_the_queue() ->
     everything = len(PARTITIONS["batch"])
 
     def queued(number: int, nodes: int, walltime: int) -> None:
-        scheduler.queue.append(replace(batch, number=number, nodes=nodes, walltime=walltime, runtime=walltime))
+        scheduler.queue.append(
+            replace(batch, number=number, nodes=nodes, walltime=walltime, runtime=walltime)
+        )
 
     queued(1, everything - 4, 3600)
     queued(2, everything - 2, 3600)  # the head, once 1 runs: starts after an hour on all but two nodes
