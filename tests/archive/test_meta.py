@@ -13,7 +13,7 @@ from tests.archive.jobs import full_job, job
 
 MINIMAL = {
     "jobId": 1, "cluster": "demo", "subCluster": "", "user": "u", "project": "p", "numNodes": 1,
-    "shared": "none",     "jobState": "completed", "startTime": 5, "duration": 6, "resources": [{"hostname": "h"}],
+    "shared": "none", "jobState": "done", "startTime": 5, "duration": 6, "resources": [{"hostname": "h"}],
     "statistics": {},
 }  # fmt: skip
 
