@@ -69,7 +69,7 @@ def test_the_state_reads_back(tmp_path: Path) -> None:
 def test_no_state_is_no_error_and_a_damaged_one_is_named(tmp_path: Path) -> None:
     assert state.load(tmp_path) is None
     (tmp_path / state.FILE).write_text('{"stage": "rea')
-    with pytest.raises(DemoError, match="demo-state.json is damaged"):
+    with pytest.raises(DemoError, match=r"demo-state\.json is damaged"):
         state.load(tmp_path)
 
 
