@@ -15,6 +15,9 @@ export interface Boot {
   version: { version: string; hash: string; buildTime: string };
   notice: string;
   product: string;
+  /** Whether people log in at all; without it one implicit user sees everything. */
+  authentication: boolean;
+  statusForSupport: boolean;
   emissionConstant: number;
   shortRunningJobsDuration: number;
   features: string[];
@@ -28,6 +31,8 @@ const EMPTY: Boot = {
   version: { version: "", hash: "", buildTime: "" },
   notice: "",
   product: "ClusterCockpit",
+  authentication: true,
+  statusForSupport: false,
   emissionConstant: 0,
   shortRunningJobsDuration: 300,
   features: [],
@@ -46,6 +51,10 @@ export const boot: Boot = read();
 export const LEVEL = { user: 2, manager: 3, support: 4, admin: 5 } as const;
 
 export const atLeast = (level: number): boolean => boot.user.authLevel >= level;
+
+/** Whether this person may see the state of the machines. */
+export const seesStatus = (): boolean =>
+  atLeast(boot.statusForSupport ? LEVEL.support : LEVEL.admin) && boot.user.authLevel <= LEVEL.admin;
 
 export const hasFeature = (name: string): boolean => boot.features.includes(name);
 

@@ -10,12 +10,12 @@ export interface Thresholds {
 
 export type Level = "normal" | "caution" | "alert" | "none";
 
-export const LEVEL_TEXT: Record<Level, string> = {
-  normal: "in the normal range",
-  caution: "off the caution threshold",
-  alert: "off the alert threshold",
-  none: "no thresholds apply",
-};
+/** What a level means in words, for metrics where high is good and for those where low is. */
+export function levelText(level: Level, limits: Thresholds | undefined): string {
+  const side = limits && limits.alert < limits.caution ? "below" : "above";
+  if (level === "none" || !limits) return "no thresholds apply";
+  return level === "normal" ? "in the normal range" : `${side} the ${level} threshold on average`;
+}
 
 function unitsPerNode(sub: SubCluster, scope: Scope): number {
   const { topology } = sub;
