@@ -389,7 +389,6 @@ class JobRepository:
         """
 
         def work(connection: Connection) -> int:
-            _empty_cache(connection)
             stored = connection.execute(
                 select(job.c.id)
                 .where(
@@ -404,6 +403,7 @@ class JobRepository:
                 raise DuplicateJob(stored, one.job_id)
             return insert_job(connection, one)
 
+        self.take_over_cache()
         return self.database.write(work)
 
     def insert_all(self, jobs: Sequence[Job]) -> Sequence[int | Exception]:
