@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -89,3 +90,77 @@ class SeriesResult:
     id: str | None = None
     subid: str | None = None
     error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueryAnswer:
+    """`rows[i]` holds the results of query i: first the queries asked, then those generated for all nodes.
+
+    `queries` are the generated ones only.
+    """
+
+    rows: list[list[SeriesResult]]
+    queries: list[Query]
+
+
+@dataclass(frozen=True, slots=True)
+class LastValues:
+    """The newest sample per host and metric, at host level (components combined).
+
+    `values` is float32, hosts x metrics, NaN where there is none or it is older than five steps; `times` is int64 of
+    the same shape: nominal time of the newest sample, stale or not, unix seconds, 0 where there is none.
+    """
+
+    hosts: list[str]
+    metrics: list[str]
+    values: NDArray[np.float32]
+    times: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeHealth:
+    """Contract: spec/metric-store.md 8. `known` is False for a host the store has no data of."""
+
+    state: Literal["full", "partial", "failed"]
+    degraded: tuple[str, ...]
+    missing: tuple[str, ...]
+    known: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreReport:
+    """What came back: files read, files moved aside as damaged, series, samples (filled slots), seconds it took."""
+
+    files: int = 0
+    damaged: int = 0
+    series: int = 0
+    samples: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointReport:
+    """What was written: series, pages of slots, bytes of the file (0: nothing to do), seconds it took."""
+
+    series: int = 0
+    pages: int = 0
+    size: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class StoreOptions:
+    """How a store behaves. Contract: spec/metric-store.md 12.1.
+
+    `directory` takes checkpoints and journal (None: memory only); `retention`, `checkpoint_interval` and `max_future`
+    are seconds, `memory_cap` bytes (0: none). Queries that ask for a resolution get it from `minimum_points` on.
+    """
+
+    directory: Path | None = None
+    retention: float = 172800
+    memory_cap: int = 0
+    checkpoint_interval: float = 43200
+    max_future: float = 600
+    journal: bool = True
+    num_workers: int = 0
+    minimum_points: int = 1000

@@ -1,0 +1,241 @@
+"""Where everything lies: columns of the tables that the kernels share, and their numba types.
+
+All tables are address ranges reserved once and never moved (ccstore/memory.py), so that readers need no lock.
+
+Cost model: a series costs 64 bytes (its row in `series`), 16 bytes (its segment), about 50 bytes of directory
+and, while senders use it, about 130 bytes of alias. Samples cost 4 bytes in pages of 4 series x 64 slots.
+
+A *slot number* k counts steps of f seconds: the slot's nominal time is BASE + k * f + offset, where the offset
+belongs to a segment of the series (spec/metric-store.md 3.3). Slot numbers never repeat within a series, and
+page window w of a group holds slots 64 w .. 64 w + 63, whatever the offsets are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+import numba
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+# 2020-01-01: slot numbers and times relative to it fit 32 bits until 2088, even at one sample a second.
+BASE = 1577836800
+
+ROWS = 4  # series of a group
+ROW_BITS = 2
+SLOTS = 64  # slots of a page
+SLOT_BITS = 6
+SLOT_MASK = SLOTS - 1
+PAGE = ROWS * SLOTS
+
+# series[:, ...], int32: one cache line per series
+METRIC = 0
+HOST = 1
+COMPONENT = 2
+NEXT = 3  # next series of the same host and metric, -1 at the end
+LAST = 4  # newest slot number
+TIME = 5  # time stamp of the newest sample, relative to BASE
+OFFSET = 6  # of the newest segment: a copy for writers
+FIRST = 7  # first slot number of the newest segment: a copy for writers
+SEGMENT = 8  # newest row of `segments`: the one readers use
+SHIFT = 9  # consecutive samples early (-) or late (+) by more than f/4
+DEVIATION = 10  # sum of their deviations, or of those of a young segment
+AGE = 11  # samples of the newest segment, up to YOUNG
+STEP = 12  # f
+ALIVE = 13
+
+YOUNG = 8
+
+# segments[:, ...], int32
+SEGMENT_OFFSET = 0
+SEGMENT_FIRST = 1
+SEGMENT_OLDER = 2
+
+# groups[:, ...], int32
+NEWEST = 0  # page
+OLDEST = 1  # page
+GROUP_HOST = 2
+GROUP_USED = 3  # rows given out
+GROUP_ALIVE = 4  # rows with a living series
+GROUP_NEXT = 5  # next group of the host
+GROUP_STEP = 6
+
+# pages[:, ...], int32
+WINDOW = 0
+OLDER = 1
+NEWER = 2
+CHANGED = 3  # written to since the last checkpoint; always assumed of the newest page of a group
+
+# hosts[:, ...], int32
+HOST_CLUSTER = 0
+HOST_GROUPS = 1
+HOST_SERIES = 2  # living series
+HOST_KEPT = 3  # 1: retention leaves it alone
+HOST_NAME = 4  # entry in `names`
+
+# components[:, ...], int32
+TYPE = 0
+SUBTYPE = 1  # 0: none
+PARENT = 2  # the component without sub type
+NAME = 3  # entry in `names`
+
+# metrics[:, ...], int64
+METRIC_TABLE = 0
+METRIC_STEP = 1
+METRIC_SUBTYPE_IGNORED = 2
+
+# counts[...], int64
+SERIES_COUNT = 0
+GROUP_COUNT = 1
+PAGE_COUNT = 2
+SEGMENT_COUNT = 3
+HOST_COUNT = 4
+COMPONENT_COUNT = 5
+DIRECTORY_COUNT = 6
+FREE_PAGES = 7  # head of a list linked through OLDER
+FREE_GROUPS = 8
+FREE_SEGMENTS = 9
+PAGES_IN_USE = 10
+SERIES_LIVING = 11
+LAST_ALIAS = 12
+TYPE_COUNT = 13
+CLUSTER_COUNT = 14
+UNKNOWN_COUNT = 15
+ANY_CLUSTER = 16  # metric table for clusters that are not configured, -1: none
+PAGE_LIMIT = 17
+SAMPLES = 18
+SUBTYPE_IGNORED = 19
+PREDICTED = 20
+TABLE_COUNT = 21
+COUNTS = 32
+
+# entries of a ByteTable, int64
+START = 0
+KEY = 1  # length | flags << 16 | scope << 32
+HASH = 2
+VALUE = 3
+
+# used[...] of a ByteTable
+ENTRIES = 0
+TEXT_END = 1
+ENTRY_LIMIT = 2
+TEXT_LIMIT = 3
+
+# spaces of names; those that depend on a number are shifted left by it
+SPACE_CLUSTER = 1
+SPACE_COMPONENT = 2
+SPACE_TYPE = 3
+SPACE_UNKNOWN = 4
+SPACE_HOST = 5
+SPACE_METRIC = 6
+
+UNKNOWN_LIMIT = 1000
+
+
+class ByteTable(NamedTuple):
+    """Open addressing from (bytes, scope) to a number; text is only ever appended."""
+
+    slots: NDArray[np.int64]
+    entries: NDArray[np.int64]
+    text: NDArray[np.uint8]
+    used: NDArray[np.int64]
+
+
+class Tables(NamedTuple):
+    """Everything a store consists of."""
+
+    alias: ByteTable
+    names: ByteTable
+    directory: NDArray[np.int64]
+    series: NDArray[np.int32]
+    segments: NDArray[np.int32]
+    groups: NDArray[np.int32]
+    pages: NDArray[np.int32]
+    slots: NDArray[np.float32]
+    hosts: NDArray[np.int32]
+    components: NDArray[np.int32]
+    clusters: NDArray[np.int64]
+    metrics: NDArray[np.int64]
+    unknown: NDArray[np.int64]
+    counts: NDArray[np.int64]
+
+
+Flat = tuple[NDArray[Any], ...]
+"""The arrays of `Tables` in order, without nesting: handing that over costs a third of nested named tuples."""
+
+int64 = types.int64
+float64 = types.float64
+none = types.void
+bytes1 = types.Array(types.uint8, 1, "C")
+int64_1 = types.Array(types.int64, 1, "C")
+int64_2 = types.Array(types.int64, 2, "C")
+int32_1 = types.Array(types.int32, 1, "C")
+int32_2 = types.Array(types.int32, 2, "C")
+float32_1 = types.Array(types.float32, 1, "C")
+float64_1 = types.Array(types.float64, 1, "C")
+
+BYTE_TABLE = (int64_1, int64_2, bytes1, int64_1)
+TABLES = types.Tuple(
+    (
+        *BYTE_TABLE,
+        *BYTE_TABLE,
+        int64_2,
+        int32_2,
+        int32_2,
+        int32_2,
+        int32_2,
+        float32_1,
+        int32_2,
+        int32_2,
+        int64_1,
+        int64_2,
+        int64_1,
+        int64_1,
+    )
+)
+
+
+if numba.config.DISABLE_JIT:
+    # Hashes wrap around; only numpy's scalars complain about it.
+    np.seterr(over="ignore")
+
+# Divisions by zero cannot occur where numbers come from outside; numpy's model spares the check.
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+
+
+def part(function: Function) -> Function:
+    """Compiles a function that kernels call; it becomes part of each of them."""
+    return numba.njit(**_OPTIONS)(function)  # type: ignore[no-any-return]
+
+
+def kernel(result: Any, *arguments: Any) -> Callable[[Function], Function]:
+    """Compiles an entry point for one signature, into the cache, running without the interpreter lock."""
+
+    def compile_it(function: Function) -> Function:
+        return numba.njit(result(*arguments), cache=True, **_OPTIONS)(function)  # type: ignore[no-any-return]
+
+    return compile_it
+
+
+@part
+def gather(flat: Flat) -> Tables:
+    return Tables(
+        ByteTable(flat[0], flat[1], flat[2], flat[3]),
+        ByteTable(flat[4], flat[5], flat[6], flat[7]),
+        flat[8],
+        flat[9],
+        flat[10],
+        flat[11],
+        flat[12],
+        flat[13],
+        flat[14],
+        flat[15],
+        flat[16],
+        flat[17],
+        flat[18],
+        flat[19],
+    )

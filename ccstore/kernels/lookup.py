@@ -1,0 +1,284 @@
+"""Open-addressing tables: from bytes to numbers (aliases, names) and from series keys to series."""
+
+# mypy: disable-error-code="no-any-return"
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ccstore.kernels.layout import (
+    DIRECTORY_COUNT,
+    ENTRIES,
+    ENTRY_LIMIT,
+    HASH,
+    KEY,
+    START,
+    TABLES,
+    TEXT_END,
+    TEXT_LIMIT,
+    VALUE,
+    ByteTable,
+    Flat,
+    Tables,
+    bytes1,
+    gather,
+    int64,
+    int64_1,
+    int64_2,
+    kernel,
+    none,
+    part,
+)
+
+_SEED = np.uint64(0x9E3779B97F4A7C15)
+_PRIME = np.uint64(0xD6E8FEB86659FD93)
+_SHIFT = np.uint64(32)
+_ONE = np.uint64(1)
+_BYTE = np.uint64(0xFF)
+_EIGHT = np.uint64(8)
+_B1, _B2, _B3, _B4, _B5, _B6, _B7 = (np.uint64(8 * i) for i in range(1, 8))
+_I1, _I2, _I3, _I4, _I5, _I6, _I7 = (np.uint64(i) for i in range(1, 8))
+
+LOW = 0xFFFFFFFF
+
+
+@part
+def load(text: NDArray[np.uint8], at: np.uint64) -> np.uint64:
+    """Eight bytes as a little-endian word: LLVM makes one load of it. Reads up to 7 bytes past the end of a key."""
+    return (
+        np.uint64(text[at])
+        | (np.uint64(text[at + _I1]) << _B1)
+        | (np.uint64(text[at + _I2]) << _B2)
+        | (np.uint64(text[at + _I3]) << _B3)
+        | (np.uint64(text[at + _I4]) << _B4)
+        | (np.uint64(text[at + _I5]) << _B5)
+        | (np.uint64(text[at + _I6]) << _B6)
+        | (np.uint64(text[at + _I7]) << _B7)
+    )
+
+
+@part
+def hash_bytes(text: NDArray[np.uint8], start: int, length: int, scope: int) -> int:
+    """A 63-bit hash of the bytes and the scope."""
+    h = _SEED ^ (np.uint64(scope) * _PRIME)
+    at = np.uint64(start)
+    whole = length >> 3
+    for _ in range(whole):
+        h = (h ^ load(text, at)) * _PRIME
+        h ^= h >> _SHIFT
+        at += _EIGHT
+    rest = length & 7
+    if rest:
+        mask = (_ONE << np.uint64(8 * rest)) - _ONE
+        h = (h ^ (load(text, at) & mask)) * _PRIME
+        h ^= h >> _SHIFT
+    h = (h ^ np.uint64(length)) * _PRIME
+    h ^= h >> _SHIFT
+    return np.int64(h >> _ONE)
+
+
+@part
+def equal_bytes(a: NDArray[np.uint8], i: int, b: NDArray[np.uint8], j: int, length: int) -> bool:
+    """Both texts have seven more bytes behind the key, so that whole words can be read."""
+    x = np.uint64(i)
+    y = np.uint64(j)
+    for _ in range(length >> 3):
+        if load(a, x) != load(b, y):
+            return False
+        x += _EIGHT
+        y += _EIGHT
+    rest = length & 7
+    if rest:
+        mask = (_ONE << np.uint64(8 * rest)) - _ONE
+        return ((load(a, x) ^ load(b, y)) & mask) == np.uint64(0)
+    return True
+
+
+@part
+def find(table: ByteTable, text: NDArray[np.uint8], start: int, length: int, scope: int, h: int) -> int:
+    """Entry of the key, or -1."""
+    mask = table.slots.shape[0] - 1
+    at = h & mask
+    tag = h >> 32
+    while True:
+        slot = table.slots[at]
+        if slot == 0:
+            return -1
+        if slot >> 32 == tag:
+            entry = (slot & LOW) - 1
+            key = table.entries[entry, KEY]
+            if (
+                key & 0xFFFF == length
+                and key >> 32 == scope
+                and equal_bytes(text, start, table.text, table.entries[entry, START], length)
+            ):
+                return entry
+        at = (at + 1) & mask
+
+
+@part
+def add(
+    table: ByteTable, text: NDArray[np.uint8], start: int, length: int, scope: int, h: int, flags: int, value: int
+) -> int:
+    """Appends a key that is not there; the caller made sure of room. Length is below 65536."""
+    entry = table.used[ENTRIES]
+    at = table.used[TEXT_END]
+    for i in range(length):
+        table.text[at + i] = text[start + i]
+    table.entries[entry, START] = at
+    table.entries[entry, KEY] = length | (flags << 16) | (scope << 32)
+    table.entries[entry, HASH] = h
+    table.entries[entry, VALUE] = value
+    table.used[ENTRIES] = entry + 1
+    table.used[TEXT_END] = at + length
+    place(table.slots, entry, h)
+    return entry
+
+
+@part
+def place(slots: NDArray[np.int64], entry: int, h: int) -> None:
+    mask = slots.shape[0] - 1
+    at = h & mask
+    while slots[at] != 0:
+        at = (at + 1) & mask
+    slots[at] = (entry + 1) | ((h >> 32) << 32)
+
+
+@part
+def name(table: ByteTable, text: NDArray[np.uint8], start: int, length: int, scope: int) -> int:
+    """Entry of a name, or -1."""
+    return find(table, text, start, length, scope, hash_bytes(text, start, length, scope))
+
+
+@part
+def has_room(table: ByteTable, length: int) -> bool:
+    """Whether another key of this length fits, entries, text and slots."""
+    return (
+        table.used[ENTRIES] < table.used[ENTRY_LIMIT]
+        and table.used[TEXT_END] + length + 64 < table.used[TEXT_LIMIT]
+        and 3 * (table.used[ENTRIES] + 8) < 2 * table.slots.shape[0]
+    )
+
+
+@kernel(none, int64_1, int64_2, int64)
+def replace_slots(slots: NDArray[np.int64], entries: NDArray[np.int64], count: int) -> None:
+    """Fills new, empty slots with all entries."""
+    for entry in range(count):
+        place(slots, entry, entries[entry, HASH])
+
+
+@kernel(int64, int64_1, int64_2, bytes1, int64_1, bytes1, int64, int64)
+def find_name(
+    slots: NDArray[np.int64],
+    entries: NDArray[np.int64],
+    text: NDArray[np.uint8],
+    used: NDArray[np.int64],
+    key: NDArray[np.uint8],
+    length: int,
+    scope: int,
+) -> int:
+    """Entry of a name, or -1; `key` is padded with at least 8 bytes."""
+    return name(ByteTable(slots, entries, text, used), key, 0, length, scope)
+
+
+@kernel(int64, bytes1, int64, int64)
+def hash_name(key: NDArray[np.uint8], length: int, scope: int) -> int:
+    return hash_bytes(key, 0, length, scope)
+
+
+@kernel(int64, int64_1, int64_2, bytes1, int64_1, bytes1, int64, int64, int64, int64)
+def add_name(
+    slots: NDArray[np.int64],
+    entries: NDArray[np.int64],
+    text: NDArray[np.uint8],
+    used: NDArray[np.int64],
+    key: NDArray[np.uint8],
+    length: int,
+    scope: int,
+    h: int,
+    number: int,
+) -> int:
+    return add(ByteTable(slots, entries, text, used), key, 0, length, scope, h, 0, number)
+
+
+@kernel(int64, int64_1, int64_2, bytes1, int64_1, int64)
+def room(
+    slots: NDArray[np.int64], entries: NDArray[np.int64], text: NDArray[np.uint8], used: NDArray[np.int64], length: int
+) -> int:
+    return 1 if has_room(ByteTable(slots, entries, text, used), length) else 0
+
+
+# -- the directory: (host, metric, component) -> series --------------------------------------------------------
+
+HEAD = 0xFFFFFF  # in place of a component: the first series of a chain of all components
+OPEN_GROUP = 0xFFFF  # in place of a metric: the group of a host and step (in place of the component) with free rows
+
+
+@part
+def series_key(host: int, metric: int, component: int) -> int:
+    return (host << 40) | (metric << 24) | component
+
+
+@part
+def mix(key: int) -> int:
+    h = (np.uint64(key) ^ _SEED) * _PRIME
+    h ^= h >> _SHIFT
+    h *= _PRIME
+    h ^= h >> _SHIFT
+    return np.int64(h >> _ONE)
+
+
+@part
+def directory_find(directory: NDArray[np.int64], key: int) -> int:
+    """Number stored under the key, or -1."""
+    mask = directory.shape[0] - 1
+    at = mix(key) & mask
+    while True:
+        found = directory[at, 0]
+        if found == key + 1:
+            return directory[at, 1]
+        if found == 0:
+            return -1
+        at = (at + 1) & mask
+
+
+@part
+def directory_put(tables: Tables, key: int, value: int) -> None:
+    """Stores or replaces; value -1 takes the key out (its place is kept for when it comes back)."""
+    directory = tables.directory
+    mask = directory.shape[0] - 1
+    at = mix(key) & mask
+    while directory[at, 0] != 0:
+        if directory[at, 0] == key + 1:
+            directory[at, 1] = value
+            return
+        at = (at + 1) & mask
+    # The value first: a reader that sees the key must find its value.
+    directory[at, 1] = value
+    directory[at, 0] = key + 1
+    tables.counts[DIRECTORY_COUNT] += 1
+
+
+@kernel(int64, int64_2, int64_2)
+def move_directory(old: NDArray[np.int64], new: NDArray[np.int64]) -> int:
+    """Fills a new, empty directory, without keys that were taken out; returns their number."""
+    mask = new.shape[0] - 1
+    count = 0
+    for i in range(old.shape[0]):
+        if old[i, 0] != 0 and old[i, 1] >= 0:
+            at = mix(old[i, 0] - 1) & mask
+            while new[at, 0] != 0:
+                at = (at + 1) & mask
+            new[at, 0] = old[i, 0]
+            new[at, 1] = old[i, 1]
+            count += 1
+    return count
+
+
+@kernel(none, TABLES, int64_1, int64_1)
+def look_up(flat: Flat, keys: NDArray[np.int64], out: NDArray[np.int64]) -> None:
+    """Many keys of the directory at once."""
+    tables = gather(flat)
+    for i in range(keys.shape[0]):
+        out[i] = directory_find(tables.directory, keys[i])

@@ -1,0 +1,603 @@
+"""Samples back out: series on the raster of a query, aggregation, statistics, newest values, health.
+
+Readers take no lock. They follow segments and pages from new to old; writers publish both with a single store,
+and what retention takes away is not used again before every reader that may have seen it is gone.
+Source: spec/metric-store.md 4, 8.
+"""
+
+# mypy: disable-error-code="no-any-return"
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ccstore.kernels.layout import (
+    BASE,
+    COMPONENT,
+    HOST_GROUPS,
+    LAST,
+    NEWEST,
+    NEXT,
+    OLDER,
+    PAGE,
+    PARENT,
+    ROW_BITS,
+    ROWS,
+    SEGMENT,
+    SEGMENT_FIRST,
+    SEGMENT_OFFSET,
+    SEGMENT_OLDER,
+    SLOT_BITS,
+    SLOT_MASK,
+    SLOTS,
+    STEP,
+    SUBTYPE,
+    TABLES,
+    TYPE,
+    WINDOW,
+    Flat,
+    Tables,
+    float32_1,
+    float64_1,
+    gather,
+    int64,
+    int64_1,
+    int64_2,
+    kernel,
+    none,
+    part,
+)
+from ccstore.kernels.lookup import HEAD, directory_find, series_key
+
+# aggregation
+SUM = 0
+AVG = 1
+REFUSED = 2  # none: one child only
+
+# extents[...] of a result, per series
+FIRST_POINT = 0
+BEHIND_LAST_POINT = 1
+COUNT = 2
+EXTENTS = 3
+
+
+@part
+def copy_slots(
+    tables: Tables, group: int, row: int, low: int, high: int, out: NDArray[np.float32], at: int
+) -> None:
+    """Slots low..high-1 of a series to out[at:], as far as there are pages for them."""
+    page = np.int64(tables.groups[group, NEWEST])
+    while page >= 0:
+        begin = np.int64(tables.pages[page, WINDOW]) << SLOT_BITS
+        if begin + SLOTS <= low:
+            return
+        if begin < high:
+            start = max(low, begin)
+            stop = min(high, begin + SLOTS)
+            source = page * PAGE + row * SLOTS + start - begin
+            target = at + start - low
+            for i in range(stop - start):
+                out[target + i] = tables.slots[source + i]
+        page = np.int64(tables.pages[page, OLDER])
+
+
+@part
+def read_series(
+    tables: Tables, series: int, start: int, count: int, out: NDArray[np.float32], at: int
+) -> None:
+    """Point i becomes the value of the slot that covers start + i * f (relative to BASE), NaN if there is none."""
+    for i in range(at, at + count):
+        out[i] = np.float32(np.nan)
+    step = np.int64(tables.series[series, STEP])
+    half = step // 2
+    segment = np.int64(tables.series[series, SEGMENT])
+    group = series >> ROW_BITS
+    row = series & (ROWS - 1)
+    high = count
+    limit = np.int64(1) << 40  # slots from here on belong to a newer segment
+    while segment >= 0 and high > 0:
+        offset = np.int64(tables.segments[segment, SEGMENT_OFFSET])
+        first = np.int64(tables.segments[segment, SEGMENT_FIRST])
+        segment = np.int64(tables.segments[segment, SEGMENT_OLDER])
+        slot = (start - offset + half) // step  # of point 0
+        low = np.int64(0)
+        if segment >= 0:
+            low = min(max(first - slot, 0), high)
+        stop = min(high, limit - slot)
+        if stop > low:
+            copy_slots(tables, group, row, slot + low, slot + stop, out, at + low)
+        if low <= stop < high and stop >= 0 and limit - 1 >= first:
+            # Between two segments: the last slot of the older one, unless that is more than 3f/4 away.
+            distance = start + stop * step - ((limit - 1) * step + offset)
+            if 4 * distance <= 3 * step:
+                copy_slots(tables, group, row, limit - 1, limit, out, at + stop)
+        high = low
+        limit = first
+
+
+@part
+def has_value(values: NDArray[np.float32], at: int, count: int) -> bool:
+    for i in range(at, at + count):
+        if values[i] == values[i]:
+            return True
+    return False
+
+
+@part
+def combine_sum(values: NDArray[np.float32], count: int, total: NDArray[np.float64]) -> None:
+    for i in range(count):
+        total[i] += np.float64(values[i])
+
+
+@part
+def combine_mean(
+    values: NDArray[np.float32], count: int, total: NDArray[np.float64], number: NDArray[np.float64]
+) -> None:
+    for i in range(count):
+        v = np.float64(values[i])
+        if v == v:
+            total[i] += v
+            number[i] += 1.0
+
+
+@part
+def statistics(
+    values: NDArray[np.float32], at: int, count: int, scale: float, stats: NDArray[np.float64], extent: NDArray[np.int64]
+) -> None:
+    """avg, min, max of what is there, and where it begins and ends; scales the values."""
+    total = 0.0
+    number = 0
+    low = np.inf
+    high = -np.inf
+    first = -1
+    behind = 0
+    for i in range(count):
+        v = np.float64(values[at + i])
+        if v == v:
+            if scale != 1.0:
+                v *= scale
+                values[at + i] = np.float32(v)
+            total += v
+            number += 1
+            low = min(low, v)
+            high = max(high, v)
+            if first < 0:
+                first = i
+            behind = i + 1
+    extent[COUNT] = number
+    extent[FIRST_POINT] = first
+    extent[BEHIND_LAST_POINT] = behind
+    if number:
+        stats[0] = total / number
+        stats[1] = low
+        stats[2] = high
+    else:
+        stats[:] = np.nan
+
+
+@kernel(none, TABLES, int64_1, int64_1, int64_1, int64_1, int64_1, int64_1, float64_1, int64_1, float32_1, float64_1, int64_1)
+def read_many(
+    flat: Flat,
+    members: NDArray[np.int64],
+    parents: NDArray[np.int64],
+    member_ends: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    modes: NDArray[np.int64],
+    scales: NDArray[np.float64],
+    ends: NDArray[np.int64],
+    out: NDArray[np.float32],
+    stats: NDArray[np.float64],
+    extents: NDArray[np.int64],
+) -> None:
+    """Results r = 0, 1, ...: series members[member_ends[r-1]:member_ends[r]] combined by modes[r].
+
+    Members with equal `parents` stand together; they are combined first (sub components to their component).
+    Result r lies at out[ends[r]-counts[r]:ends[r]], point i for time starts[r] + i * f (relative to BASE);
+    its statistics (avg, min, max) at stats[3r:], its extent at extents[3r:].
+    """
+    tables = gather(flat)
+    begin = np.int64(0)
+    room = np.int64(1)
+    for r in range(ends.shape[0]):
+        if member_ends[r] - begin > 1:
+            room = max(room, counts[r])
+        begin = member_ends[r]
+    child = np.empty(room, np.float32)
+    total = np.empty(room, np.float64)
+    number = np.empty(room, np.float64)
+    outer = np.empty(room, np.float64)
+    outer_number = np.empty(room, np.float64)
+    begin = np.int64(0)
+    for r in range(ends.shape[0]):
+        stop = member_ends[r]
+        count = counts[r]
+        at = ends[r] - count
+        if stop - begin == 1:
+            read_series(tables, members[begin], starts[r], count, out, at)
+        else:
+            outer[:count] = 0.0
+            outer_number[:count] = 0.0
+            taken = 0
+            m = begin
+            while m < stop:
+                parent = parents[m]
+                total[:count] = 0.0
+                number[:count] = 0.0
+                inner = 0
+                while m < stop and parents[m] == parent:
+                    read_series(tables, members[m], starts[r], count, child, 0)
+                    if has_value(child, 0, count):
+                        inner += 1
+                        if modes[r] == AVG:
+                            combine_mean(child, count, total, number)
+                        else:
+                            combine_sum(child, count, total)
+                    m += 1
+                if inner:
+                    taken += 1
+                    if modes[r] == AVG:
+                        for i in range(count):
+                            if number[i] > 0.0:
+                                outer[i] += total[i] / number[i]
+                                outer_number[i] += 1.0
+                    else:
+                        for i in range(count):
+                            outer[i] += total[i]
+            for i in range(count):
+                if taken == 0:
+                    out[at + i] = np.float32(np.nan)
+                elif modes[r] == AVG:
+                    out[at + i] = np.float32(outer[i] / outer_number[i] if outer_number[i] > 0.0 else np.nan)
+                else:
+                    out[at + i] = np.float32(outer[i])
+        statistics(out, at, count, scales[r], stats[3 * r : 3 * r + 3], extents[3 * r : 3 * r + 3])
+        begin = stop
+
+
+# -- which series ----------------------------------------------------------------------------------------------
+
+
+@part
+def chain_length(tables: Tables, host: int, metric: int) -> int:
+    series = directory_find(tables.directory, series_key(host, metric, HEAD))
+    count = np.int64(0)
+    while series >= 0:
+        count += 1
+        series = np.int64(tables.series[series, NEXT])
+    return count
+
+
+@part
+def slot_time(tables: Tables, series: int, slot: int) -> int:
+    """Nominal time of a slot, unix seconds."""
+    segment = np.int64(tables.series[series, SEGMENT])
+    while tables.segments[segment, SEGMENT_FIRST] > slot and tables.segments[segment, SEGMENT_OLDER] >= 0:
+        segment = np.int64(tables.segments[segment, SEGMENT_OLDER])
+    return BASE + slot * np.int64(tables.series[series, STEP]) + np.int64(tables.segments[segment, SEGMENT_OFFSET])
+
+
+@part
+def last_time(tables: Tables, series: int) -> int:
+    """Nominal time of the newest slot, unix seconds."""
+    segment = tables.series[series, SEGMENT]
+    if segment < 0:
+        return 0
+    offset = np.int64(tables.segments[segment, SEGMENT_OFFSET])
+    return BASE + np.int64(tables.series[series, LAST]) * np.int64(tables.series[series, STEP]) + offset
+
+
+@part
+def rank(order: NDArray[np.int64], kind: int) -> int:
+    """Types that appeared after the order was made come last."""
+    return order[kind] if kind < order.shape[0] else (np.int64(1) << 39) + kind
+
+
+@part
+def select(
+    tables: Tables, host: int, metric: int, order: NDArray[np.int64], out: NDArray[np.int64], parents: NDArray[np.int64]
+) -> int:
+    """Series that answer for the host level: itself, else those of exactly one type, each with one sub type.
+
+    `order[type]` ranks types, the smallest is taken (the native scope has rank 0). Returns their number, sorted by
+    component; `out` and `parents` have room for the whole chain.
+    """
+    own = directory_find(tables.directory, series_key(host, metric, 0))
+    if own >= 0:
+        out[0] = own
+        parents[0] = 0
+        return 1
+    best = np.int64(1) << 40
+    series = directory_find(tables.directory, series_key(host, metric, HEAD))
+    chain = series
+    while series >= 0:
+        kind = np.int64(tables.components[tables.series[series, COMPONENT], TYPE])
+        best = min(best, rank(order, kind))
+        series = np.int64(tables.series[series, NEXT])
+    count = 0
+    series = chain
+    while series >= 0:
+        component = np.int64(tables.series[series, COMPONENT])
+        if rank(order, np.int64(tables.components[component, TYPE])) == best:
+            out[count] = series
+            parents[count] = np.int64(tables.components[component, PARENT])
+            count += 1
+        series = np.int64(tables.series[series, NEXT])
+    return settle(tables, order, out, parents, count)
+
+
+@part
+def settle(
+    tables: Tables, order: NDArray[np.int64], out: NDArray[np.int64], parents: NDArray[np.int64], count: int
+) -> int:
+    """Sorts by component and leaves for each either itself or one of its sub types."""
+    for i in range(1, count):
+        s = out[i]
+        p = parents[i]
+        j = i
+        while j > 0 and (parents[j - 1] > p or (parents[j - 1] == p and out[j - 1] > s)):
+            out[j] = out[j - 1]
+            parents[j] = parents[j - 1]
+            j -= 1
+        out[j] = s
+        parents[j] = p
+    kept = 0
+    i = 0
+    while i < count:
+        stop = i
+        best = np.int64(1) << 40
+        while stop < count and parents[stop] == parents[i]:
+            kind = np.int64(tables.components[tables.series[out[stop], COMPONENT], SUBTYPE])
+            best = min(best, -1 if kind == 0 else rank(order, kind))
+            stop += 1
+        for m in range(i, stop):
+            kind = np.int64(tables.components[tables.series[out[m], COMPONENT], SUBTYPE])
+            if (-1 if kind == 0 else rank(order, kind)) == best:
+                out[kept] = out[m]
+                parents[kept] = parents[m]
+                kept += 1
+        i = stop
+    return kept
+
+
+@kernel(int64, TABLES, int64_1, int64_1, int64_1, int64_2, int64_1, int64_1, int64_1)
+def select_hosts(
+    flat: Flat,
+    hosts: NDArray[np.int64],
+    metrics: NDArray[np.int64],
+    orders: NDArray[np.int64],
+    ranks: NDArray[np.int64],
+    member_ends: NDArray[np.int64],
+    out: NDArray[np.int64],
+    parents: NDArray[np.int64],
+) -> int:
+    """`select` for many (host, metric); ranks[orders[i]] is the order for the i-th.
+
+    Returns the number of members, or -1 when `out` is too short.
+    """
+    tables = gather(flat)
+    count = np.int64(0)
+    for i in range(hosts.shape[0]):
+        if hosts[i] >= 0:
+            need = chain_length(tables, hosts[i], metrics[i])
+            if count + need > out.shape[0]:
+                return -1
+            if need:
+                count += select(tables, hosts[i], metrics[i], ranks[orders[i]], out[count:], parents[count:])
+        member_ends[i] = count
+    return count
+
+
+@kernel(int64, TABLES, int64, int64, int64, int64_1, int64_1, int64_1)
+def select_subtypes(
+    flat: Flat,
+    host: int,
+    metric: int,
+    parent: int,
+    order: NDArray[np.int64],
+    out: NDArray[np.int64],
+    parents: NDArray[np.int64],
+) -> int:
+    """Series that answer for one component which has no samples of its own: those of one sub type; -1: no room."""
+    tables = gather(flat)
+    series = directory_find(tables.directory, series_key(host, metric, HEAD))
+    count = np.int64(0)
+    while series >= 0:
+        component = np.int64(tables.series[series, COMPONENT])
+        if tables.components[component, PARENT] == parent:
+            if count == out.shape[0]:
+                return -1
+            out[count] = series
+            # Every sub component is a child of its own here: no level is left between them and the result.
+            parents[count] = parent
+            count += 1
+        series = np.int64(tables.series[series, NEXT])
+    return settle(tables, order, out, parents, count)
+
+
+@kernel(int64, TABLES, int64, int64_1)
+def series_of_host(flat: Flat, host: int, out: NDArray[np.int64]) -> int:
+    """All living series of a host; returns their number even when `out` is shorter."""
+    tables = gather(flat)
+    count = np.int64(0)
+    group = np.int64(tables.hosts[host, HOST_GROUPS])
+    while group >= 0:
+        for row in range(ROWS):
+            series = (group << ROW_BITS) + row
+            if row < tables.groups[group, 3] and tables.series[series, 13] != 0:
+                if count < out.shape[0]:
+                    out[count] = series
+                count += 1
+        group = np.int64(tables.groups[group, 5])
+    return count
+
+
+# -- the newest values -------------------------------------------------------------------------------------------
+
+
+@part
+def last_value(tables: Tables, series: int) -> float:
+    slot = np.int64(tables.series[series, LAST])
+    page = np.int64(tables.groups[series >> ROW_BITS, NEWEST])
+    while page >= 0:
+        window = np.int64(tables.pages[page, WINDOW])
+        if window == slot >> SLOT_BITS:
+            return np.float64(
+                tables.slots[page * PAGE + (series & (ROWS - 1)) * SLOTS + (slot & SLOT_MASK)]
+            )
+        if window < slot >> SLOT_BITS:
+            break
+        page = np.int64(tables.pages[page, OLDER])
+    return np.nan
+
+
+@kernel(none, TABLES, int64_1, int64_1, int64_1, int64_1, int64, int64, float32_1, int64_1)
+def newest(
+    flat: Flat,
+    members: NDArray[np.int64],
+    parents: NDArray[np.int64],
+    member_ends: NDArray[np.int64],
+    modes: NDArray[np.int64],
+    now: int,
+    stale_steps: int,
+    values: NDArray[np.float32],
+    times: NDArray[np.int64],
+) -> None:
+    """Newest value and its nominal time per result; components that are stale do not take part."""
+    tables = gather(flat)
+    begin = np.int64(0)
+    for r in range(member_ends.shape[0]):
+        stop = member_ends[r]
+        outer = 0.0
+        outer_number = 0
+        time = np.int64(0)
+        m = begin
+        fresh = 0
+        while m < stop:
+            parent = parents[m]
+            total = 0.0
+            number = 0
+            while m < stop and parents[m] == parent:
+                series = members[m]
+                at = last_time(tables, series)
+                time = max(time, at)
+                step = np.int64(tables.series[series, STEP])
+                if now - (at + step - step // 2) <= stale_steps * step:
+                    v = last_value(tables, series)
+                    if v == v:
+                        total += v
+                        number += 1
+                m += 1
+            fresh += number
+            if number:
+                outer += total / number if modes[r] == AVG else total
+                outer_number += 1
+        if outer_number == 0 or (modes[r] == REFUSED and fresh > 1):
+            values[r] = np.float32(np.nan)
+        else:
+            values[r] = np.float32(outer / outer_number if modes[r] == AVG else outer)
+        times[r] = time
+        begin = stop
+
+
+@kernel(none, TABLES, int64_1, int64_1, int64, int64, int64_1)
+def health(
+    flat: Flat,
+    hosts: NDArray[np.int64],
+    metrics: NDArray[np.int64],
+    now: int,
+    ignore: int,
+    out: NDArray[np.int64],
+) -> None:
+    """Per (host, metric), over all levels: 0 healthy, 1 degraded, 2 missing.
+
+    A component silent for longer than `ignore` seconds while another one reports is not looked at.
+    """
+    tables = gather(flat)
+    for i in range(hosts.shape[0]):
+        out[i] = 2
+        if hosts[i] < 0 or metrics[i] < 0:
+            continue
+        head = directory_find(tables.directory, series_key(hosts[i], metrics[i], HEAD))
+        if head < 0:
+            continue
+        freshest = np.int64(0)
+        series = head
+        while series >= 0:
+            freshest = max(freshest, last_time(tables, series))
+            series = np.int64(tables.series[series, NEXT])
+        step = np.int64(tables.series[head, STEP])
+        reach = step - step // 2
+        out[i] = 0
+        series = head
+        while series >= 0:
+            age = now - (last_time(tables, series) + reach)
+            reporting = now - (freshest + reach) <= 5 * step
+            if age > 5 * step and not (reporting and age > ignore):
+                out[i] = 1
+            series = np.int64(tables.series[series, NEXT])
+
+
+@kernel(int64, TABLES, int64, int64_1)
+def runs_of_series(flat: Flat, series: int, out: NDArray[np.int64]) -> int:
+    """Per page of a series, newest first: nominal time of its first filled slot, slots from there to its last
+    filled one, nominal time of that one. Returns the number of runs, even when `out` (3 places each) is shorter."""
+    tables = gather(flat)
+    page = np.int64(tables.groups[series >> ROW_BITS, NEWEST])
+    count = np.int64(0)
+    while page >= 0:
+        begin = page * PAGE + (series & (ROWS - 1)) * SLOTS
+        first = np.int64(-1)
+        last = np.int64(-1)
+        for i in range(SLOTS):
+            v = tables.slots[begin + i]
+            if v == v:
+                if first < 0:
+                    first = i
+                last = i
+        if first >= 0:
+            base = np.int64(tables.pages[page, WINDOW]) << SLOT_BITS
+            if 3 * count + 2 < out.shape[0]:
+                out[3 * count] = slot_time(tables, series, base + first)
+                out[3 * count + 1] = last - first + 1
+                out[3 * count + 2] = slot_time(tables, series, base + last)
+            count += 1
+        page = np.int64(tables.pages[page, OLDER])
+    return count
+
+
+@part
+def first_time(tables: Tables, series: int) -> int:
+    """Nominal time of the oldest filled slot, unix seconds; far in the future when there is none."""
+    oldest = np.int64(1) << 60
+    page = np.int64(tables.groups[series >> ROW_BITS, NEWEST])
+    while page >= 0:
+        begin = page * PAGE + (series & (ROWS - 1)) * SLOTS
+        for i in range(SLOTS):
+            v = tables.slots[begin + i]
+            if v == v:
+                oldest = (np.int64(tables.pages[page, WINDOW]) << SLOT_BITS) + i
+                break
+        page = np.int64(tables.pages[page, OLDER])
+    return oldest if oldest == np.int64(1) << 60 else slot_time(tables, series, oldest)
+
+
+@kernel(none, TABLES, int64_1, int64_1, int64_1, int64_1)
+def spans(
+    flat: Flat,
+    members: NDArray[np.int64],
+    member_ends: NDArray[np.int64],
+    firsts: NDArray[np.int64],
+    lasts: NDArray[np.int64],
+) -> None:
+    """Nominal times of the first and last filled slot over the members of each result."""
+    tables = gather(flat)
+    begin = np.int64(0)
+    for r in range(member_ends.shape[0]):
+        firsts[r] = np.int64(1) << 60
+        lasts[r] = -1 << 60
+        for m in range(begin, member_ends[r]):
+            firsts[r] = min(firsts[r], first_time(tables, members[m]))
+            lasts[r] = max(lasts[r], last_time(tables, members[m]))
+        begin = member_ends[r]
