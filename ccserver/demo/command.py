@@ -47,6 +47,8 @@ def main(argv: list[str]) -> int:
     try:
         with _alone_in(options.directory):
             return trio.run(Demo(options).run)
+    except KeyboardInterrupt:  # before the demo listens to signals
+        return 130
     except DemoError as error:
         print(f"demo: {error}", file=sys.stderr, flush=True)
         return 1
@@ -68,7 +70,7 @@ class Demo:
     async def run(self) -> int:
         """Exit code; whatever happens, no program is left behind."""
         failures: list[BaseException] = []
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        with trio.open_signal_receiver(*_ending_signals()) as signals:
             async with trio.open_nursery() as nursery:
                 scope = trio.CancelScope()
                 nursery.start_soon(self._listen, signals, scope)
@@ -284,7 +286,14 @@ async def _collect(collector: Collector, publisher: Publisher) -> None:
 
 
 def say(text: str) -> None:
-    print(f"demo: {text}", flush=True)
+    with suppress(OSError):  # the terminal may be gone when we stop
+        print(f"demo: {text}", flush=True)
+
+
+def _ending_signals() -> list[signal.Signals]:
+    """Ctrl-C, SIGTERM, and a closed terminal unless `nohup` wants us to outlive it."""
+    hang_up = [] if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [signal.SIGHUP]
+    return [signal.SIGINT, signal.SIGTERM, *hang_up]
 
 
 def _reachable(host: str) -> str:
