@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from graphql import GraphQLError
 from strawberry import UNSET
@@ -17,6 +17,9 @@ from ccserver.graphql import inputs
 from ccserver.jobs import filters
 from ccserver.model.job import JOB_STATES
 from ccserver.model.metrics import SCOPES
+
+if TYPE_CHECKING:
+    from ccserver.nodes.repository import NodeFilter
 
 T = TypeVar("T")
 
@@ -76,8 +79,35 @@ def job_filters(sent: Sequence[inputs.JobFilter] | None) -> list[filters.JobFilt
 
 
 def order(sent: inputs.OrderByInput | None) -> filters.Order | None:
+    """The order of a job list. InvalidOrder for a field that jobs cannot be ordered by."""
     chosen = given(sent)
-    return None if chosen is None else filters.Order(chosen.field, chosen.type, chosen.order.value)
+    if chosen is None:
+        return None
+    wanted = filters.Order(chosen.field, chosen.type, chosen.order.value)
+    filters.ordering(wanted)
+    return wanted
+
+
+def node_filters(sent: Sequence[inputs.NodeFilter] | None) -> list[NodeFilter]:
+    from ccserver.nodes.repository import NodeFilter  # not before: it would load the store's kernels
+
+    return [
+        NodeFilter(
+            hostname=text_condition(one.hostname),
+            cluster=text_condition(one.cluster),
+            sub_cluster=text_condition(one.sub_cluster),
+            scheduler_state=_text(one.scheduler_state),
+            health_state=_text(one.health_state),
+            time_start=given(one.time_start),
+        )
+        for one in given(sent) or ()
+    ]
+
+
+def _text(sent: object) -> str | None:
+    """A state's name; what is none matches nothing."""
+    chosen = given(sent)
+    return None if chosen is None else str(chosen)
 
 
 def _job_filter(sent: inputs.JobFilter) -> filters.JobFilter:

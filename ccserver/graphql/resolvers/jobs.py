@@ -14,8 +14,9 @@ from ccserver.graphql.inputs import JobFilter, OrderByInput, PageRequest
 from ccserver.graphql.request import Request, request_of
 from ccserver.jobs.filters import JobFilter as Filter
 from ccserver.jobs.filters import Order
-from ccserver.jobs.repository import JobPage
+from ccserver.jobs.repository import ALL_ITEMS, JobPage
 from ccserver.model.job import Job
+from ccserver.model.user import Principal
 
 DEFAULT_ITEMS_PER_PAGE = 50
 
@@ -25,6 +26,7 @@ class JobList:
     """A `JobResultList`: the page and the count are asked of the database when they are selected."""
 
     request: Request
+    viewer: Principal
     filters: list[Filter]
     order: Order | None
     number: int
@@ -35,7 +37,7 @@ class JobList:
     @cached_property
     def page(self) -> JobPage:
         page = self.request.site.jobs.page(
-            self.filters, self.request.job_viewer, self.order, self.number, self.items_per_page
+            self.filters, self.viewer, self.order, self.number, self.items_per_page
         )
         self.request.announce(page.items)
         return page
@@ -50,7 +52,7 @@ class JobList:
 
     @property
     def count(self) -> int:
-        return self.request.site.jobs.count(self.filters, self.request.job_viewer)
+        return self.request.site.jobs.count(self.filters, self.viewer)
 
 
 def job(info: Info, id: ID) -> object:
@@ -66,13 +68,18 @@ def jobs(
     page: PageRequest | None = UNSET,
     order: OrderByInput | None = UNSET,
 ) -> object:
+    request = request_of(info)
     chosen = arguments.given(page)
+    items_per_page = chosen.items_per_page if chosen else DEFAULT_ITEMS_PER_PAGE
+    if items_per_page < 1 and items_per_page != ALL_ITEMS:
+        raise GraphQLError(f"invalid items-per-page value: {items_per_page}")
     return JobList(
-        request=request_of(info),
+        request=request,
+        viewer=request.job_viewer,
         filters=arguments.job_filters(filter),
         order=arguments.order(order),
         number=chosen.page if chosen else 1,
-        items_per_page=chosen.items_per_page if chosen else DEFAULT_ITEMS_PER_PAGE,
+        items_per_page=items_per_page,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,15 +18,20 @@ from ccserver.graphql.inputs import Aggregate, JobFilter, PageRequest, SortByAgg
 from ccserver.graphql.request import Request, request_of
 from ccserver.graphql.selection import selected_fields
 from ccserver.jobs import filters
+from ccserver.model.job import MONITORING_DISABLED, MONITORING_FAILED, Job
 
 if TYPE_CHECKING:
     from ccserver.clusters import Clusters
     from ccserver.jobs.statistics import HistogramPoint, JobsStatistics
 
+log = logging.getLogger(__name__)
+
 DEFAULT_DURATION_BINS = "1h"
 DEFAULT_METRIC_BINS = 10
 MOST_METRIC_BINS = 1000
+MOST_LIVE_JOBS = 5000
 EVERYTHING = -1
+UNMONITORED = (MONITORING_DISABLED, MONITORING_FAILED)
 
 _HISTOGRAMS = {"histDuration", "histNumNodes", "histNumCores", "histNumAccs"}
 _METRIC_NAME = re.compile(r"[A-Za-z0-9_]+")
@@ -92,7 +99,7 @@ class Overall:
     @property
     def hist_metrics(self) -> list[outputs.MetricHistoPoints]:
         if any(list(one.state or ()) == ["running"] for one in self.filters):
-            raise GraphQLError("metric histograms of running jobs are not available yet")
+            return self._live()
         return [self._footprints(name) for name in self.metrics if _METRIC_NAME.fullmatch(name)]
 
     def _footprints(self, metric: str) -> outputs.MetricHistoPoints:
@@ -108,6 +115,46 @@ class Overall:
             unit=f"{known.unit.prefix}{known.unit.base}" if known else "",
             stat=stat,
             data=histogram_points(counts, peak),
+        )
+
+    def _live(self) -> list[outputs.MetricHistoPoints]:
+        """From the metric store; nothing when there are too many jobs or it cannot answer."""
+        from ccserver.metricdata import MetricDataError  # not before: it would load the store's kernels
+
+        jobs = self.request.site.jobs.list(
+            self.filters, self._viewer, page=1, items_per_page=MOST_LIVE_JOBS + 1
+        )
+        if len(jobs) > MOST_LIVE_JOBS:
+            log.warning("metric histograms left out: more than %d running jobs match", MOST_LIVE_JOBS)
+            return []
+        monitored = [job for job in jobs if job.monitoring_status not in UNMONITORED]
+        try:
+            averages = [self._averages(job) for job in monitored]
+        except MetricDataError as error:
+            log.warning("metric histograms of running jobs left out: %s", error)
+            return []
+        return [
+            self._live_histogram(metric, [values[index] for values in averages])
+            for index, metric in enumerate(self.metrics)
+        ]
+
+    def _averages(self, job: Job) -> Sequence[float]:
+        self.request.check_wanted()
+        return self.request.site.metric_data.averages(job, self.metrics)
+
+    def _live_histogram(self, metric: str, values: Sequence[float]) -> outputs.MetricHistoPoints:
+        clusters = self.request.site.clusters
+        known = next((one for one in clusters.global_metrics(restricted=False) if one.name == metric), None)
+        points = histogram_points([0] * self.metric_bins, peak_of(clusters, metric, self._cluster))
+        for value in values:
+            for point in points:
+                if not math.isnan(value) and (point.min or 0) <= math.floor(value) < (point.max or 0):
+                    point.count += 1
+        return outputs.MetricHistoPoints(
+            metric=metric,
+            unit=f"{known.unit.prefix}{known.unit.base}" if known else "",
+            stat=None,
+            data=points,
         )
 
     @property

@@ -1,0 +1,127 @@
+"""`jobsStatistics`, analysis over many jobs. Contract: spec/graphql.md 9, 11."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from graphql_world import World
+
+from ccserver.graphql.resolvers.analysis import count_points
+from ccserver.graphql.resolvers.statistics import histogram_points
+
+
+def test_totals_and_groups_as_the_contract_shows_them(world: World) -> None:
+    query = """query ($f: [JobFilter!]) {
+      top: jobsStatistics(filter: $f, groupBy: USER, sortBy: TOTALCOREHOURS,
+                           page: {itemsPerPage: 2, page: 1}) {
+        id name totalJobs totalWalltime totalCoreHours }
+      all: jobsStatistics(filter: $f, metrics: ["mem_used"], numDurationBins: "12h", numMetricBins: 10) {
+        id name totalJobs shortJobs runningJobs totalUsers totalWalltime totalNodes totalAccs
+        histDuration { value count } histNumNodes { value count } histNumAccs { value count }
+        histMetrics { metric unit stat data { bin min max count } } } }"""
+    data = world.data("root", query)
+    assert data["top"] == [
+        {"id": "carol", "name": "", "totalJobs": 1, "totalWalltime": 24, "totalCoreHours": 768},
+        {"id": "bob", "name": "Bob A.", "totalJobs": 2, "totalWalltime": 3, "totalCoreHours": 24},
+    ]
+    [overall] = data["all"]
+    assert {key: overall[key] for key in overall if not key.startswith("hist")} == {
+        "id": "",
+        "name": "",
+        "totalJobs": 5,
+        "shortJobs": 2,
+        "runningJobs": 1,
+        "totalUsers": 3,
+        "totalWalltime": 28,
+        "totalNodes": 8,
+        "totalAccs": 1,
+    }
+    assert len(overall["histDuration"]) == 14
+    assert overall["histDuration"][0] == {"value": 43200, "count": 4}
+    assert overall["histDuration"][2] == {"value": 129600, "count": 1}
+    assert overall["histNumNodes"] == [{"value": 1, "count": 4}, {"value": 4, "count": 1}]
+    assert overall["histNumAccs"] == [{"value": 0, "count": 4}, {"value": 1, "count": 1}]
+    [histogram] = overall["histMetrics"]
+    assert (histogram["metric"], histogram["unit"], histogram["stat"]) == ("mem_used", "GB", "max")
+    assert [point["count"] for point in histogram["data"]] == [0, 1, 0, 0, 0, 0, 0, 0, 0, 1]
+    assert histogram["data"][1] == {"bin": 2, "min": 6, "max": 12, "count": 1}
+
+
+def test_a_user_counts_own_jobs_only(world: World) -> None:
+    query = "{ jobsStatistics(groupBy: USER) { id totalJobs } }"
+    assert world.data("alice", query)["jobsStatistics"] == [{"id": "alice", "totalJobs": 2}]
+
+
+def test_nothing_matches(world: World) -> None:
+    query = """{ jobsStatistics(filter: {user: {eq: "nobody"}}) {
+                 id totalJobs totalWalltime histNumNodes { count } } }"""
+    assert world.data("root", query)["jobsStatistics"] == [
+        {"id": "", "totalJobs": 0, "totalWalltime": 0, "histNumNodes": []}
+    ]
+
+
+@pytest.mark.parametrize("selection", ["histDuration { count }", "...f", "... @include(if: true) { ...f }"])
+def test_histograms_have_no_groups(world: World, selection: str) -> None:
+    query = "{ jobsStatistics(groupBy: USER) { id " + selection + " } }"
+    if "...f" in selection:
+        query += " fragment f on JobsStatistics { histNumNodes { count } }"
+    assert world.error("root", query) == "histograms only implemented without groupBy argument"
+
+
+def test_metric_histograms_have_no_groups(world: World) -> None:
+    query = '{ jobsStatistics(groupBy: CLUSTER, metrics: ["a"]) { histMetrics { metric } } }'
+    assert world.error("root", query) == "metric histograms only implemented without groupBy argument"
+
+
+def test_a_skipped_histogram_is_not_asked_for(world: World) -> None:
+    query = """query($no: Boolean!) { jobsStatistics(groupBy: SUBCLUSTER) { id runningJobs
+               histDuration @skip(if: $no) { count } histMetrics @include(if: false) { metric } } }"""
+    assert world.data("root", query, no=True)["jobsStatistics"] == [
+        {"id": "cpu", "runningJobs": 0},
+        {"id": "gpu", "runningJobs": 1},
+    ]
+
+
+def test_strange_metric_names_are_left_out(world: World) -> None:
+    query = '{ jobsStatistics(metrics: ["x-y", "cpu_load"]) { histMetrics { metric stat } } }'
+    assert world.data("root", query)["jobsStatistics"][0]["histMetrics"] == [
+        {"metric": "cpu_load", "stat": "avg"}
+    ]
+
+
+def test_labels_are_whole_numbers() -> None:
+    points = histogram_points([1] * 10, 8.0)
+    assert {(point.min, point.max) for point in points} == {(0, 0)}
+
+
+def test_footprints_of_finished_jobs(world: World) -> None:
+    query = """{ jobsFootprints(filter: {user: {neq: "bob"}}, metrics: ["flops_any", "cpu_load"]) {
+                 timeWeights { nodeHours accHours coreHours } metrics { metric data } } }"""
+    data = world.data("root", query)["jobsFootprints"]
+    assert data["timeWeights"]["nodeHours"] == pytest.approx([3599 / 60, 200 / 60, 1440 * 4])
+    assert data["timeWeights"]["coreHours"] == pytest.approx([3599 * 8 / 60, 200 * 8 / 60, 1440 * 32])
+    assert data["timeWeights"]["accHours"] == [1.0, 1.0, 1.0]
+    assert data["metrics"] == [
+        {"metric": "flops_any", "data": [31.2, None, None]},
+        {"metric": "cpu_load", "data": [4.0, None, 7.5]},
+    ]
+
+
+def test_roofline_counts_points_of_all_hosts(world: World) -> None:
+    query = """{ rooflineHeatmap(filter: {user: {eq: "carol"}}, rows: 2, cols: 3,
+                 minX: 1, minY: 1, maxX: 1000, maxY: 100) }"""
+    heatmap = world.data("root", query)["rooflineHeatmap"]
+    assert heatmap == [[0, 0, 0], [0, 8, 0]]
+
+
+def test_points_outside_the_bounds_and_gaps_are_skipped() -> None:
+    counts = np.zeros((2, 2), np.int64)
+    flops = np.array([1, 10, np.nan, 100, 0.5, 10, 0], np.float32)
+    bandwidth = np.array([1, 1, 1, 1, 1, np.nan, 1, 1], np.float32)
+    count_points(counts, flops, bandwidth, (0.0, 2.0), (0.0, 2.0))
+    assert counts.tolist() == [[1, 0], [0, 1]]
+
+
+def test_bounds_must_make_sense(world: World) -> None:
+    query = "{ rooflineHeatmap(filter: {}, rows: 2, cols: 3, minX: 0, minY: 1, maxX: 1000, maxY: 100) }"
+    assert "bounds" in world.error("root", query)
