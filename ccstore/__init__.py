@@ -1,6 +1,7 @@
 """An embeddable in-memory store for node metrics."""
 
 from ccstore.read import InvalidRange
+from ccstore.resampling import resample
 from ccstore.store import MetricStore
 from ccstore.types import (
     CheckpointReport,
@@ -30,4 +31,5 @@ __all__ = [
     "SeriesResult",
     "StoreOptions",
     "WriteReport",
+    "resample",
 ]

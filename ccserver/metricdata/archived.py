@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 
 from ccserver.metricdata.curves import STATISTICS_FROM, freeze
 from ccserver.model.metrics import FloatArray, JobData, JobMetric, StatisticsSeries
-
-Resample = Callable[[FloatArray, int, int, int, str], tuple[FloatArray, int]]
-"""(values, step, resolution, minimum points, algorithm) -> (values, step)"""
+from ccstore import resample
+from ccstore.types import ResampleAlgorithm
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +20,7 @@ class Resampling:
 
     resolution: int
     minimum_points: int
-    algorithm: str
-    resample: Resample
+    algorithm: ResampleAlgorithm
 
 
 def select(data: JobData, metrics: Sequence[str] | None, scopes: Sequence[str] | None) -> JobData:
@@ -55,7 +53,7 @@ def _resample_metric(metric: JobMetric, resampling: Resampling) -> JobMetric:
     timesteps: set[int] = set()
 
     def convert(values: FloatArray) -> FloatArray:
-        result, timestep = resampling.resample(
+        result, timestep = resample(
             values, metric.timestep, resampling.resolution, resampling.minimum_points, resampling.algorithm
         )
         timesteps.add(timestep)

@@ -19,7 +19,7 @@ from ccserver.metricdata.scopes import WHOLE_HOST, ComponentQuery, coarser, comp
 from ccserver.metricdata.source import Answer, MetricSource
 from ccserver.model.job import Job
 from ccserver.model.metrics import FloatArray, JobData, JobMetric, Series, Statistics
-from ccstore.types import Query, SeriesResult
+from ccstore.types import Query, ResampleAlgorithm, SeriesResult
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class Window:
     start: int
     to: int
     resolution: int = 0
-    algorithm: str = ""
+    algorithm: ResampleAlgorithm = ""
 
 
 @dataclass(frozen=True, slots=True)

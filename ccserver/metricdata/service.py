@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,8 @@ from ccserver.metricdata.footprint import JobStatistics
 from ccserver.metricdata.scopes import WHOLE_HOST
 from ccserver.metricdata.source import MetricSource
 from ccserver.model.job import Job
-from ccserver.model.metrics import FloatArray, JobData, JobMetric, JobStatistic, Series, Statistics, Unit
+from ccserver.model.metrics import JobData, JobMetric, JobStatistic, Series, Statistics, Unit
+from ccstore.types import ResampleAlgorithm
 
 CACHE_BYTES = 128 << 20
 _BYTES_PER_NUMBER = 8
@@ -95,19 +97,14 @@ class MetricData:
         None for `metrics` is all of them, None for `scopes` is node scope of a running job and everything of
         an archived one. `resolution` in seconds per point, 0 for the native step.
         """
-        key = (
-            *_identity(job),
-            _sorted(metrics),
-            _sorted(scopes),
-            resolution,
-            algorithm,
-        )
+        method = _algorithm(algorithm)
+        key = (*_identity(job), _sorted(metrics), _sorted(scopes), resolution, method or "lttb")
         if job.reads_store:
-            window = self._window(job, resolution, algorithm)
+            window = self._window(job, resolution, method)
             wanted = ["node"] if scopes is None else scopes
             return self._cache.get(key, _LIFETIME_LIVE, lambda: self._live(job, metrics, wanted, window))
         return self._cache.get(
-            key, _LIFETIME_ARCHIVED, lambda: self._archived(job, metrics, scopes, resolution, algorithm)
+            key, _LIFETIME_ARCHIVED, lambda: self._archived(job, metrics, scopes, resolution, method)
         )
 
     def archive_job_data(self, job: Job) -> JobData:
@@ -259,7 +256,7 @@ class MetricData:
         `subcluster` "" is looked up per host; hosts in no sub-cluster, and hosts without data, are left out.
         """
         known = self._cluster(cluster)
-        window = live.Window(start, to, resolution, algorithm)
+        window = live.Window(start, to, resolution, _algorithm(algorithm))
         by_source: dict[int, tuple[MetricSource, list[live.PlannedQuery]]] = {}
         for owner, share in live.shares_of_nodes(known, subcluster, hosts).values():
             wanted = live.job_metrics(known, owner, metrics, accelerators=bool(share.accelerators))
@@ -332,14 +329,11 @@ class MetricData:
         metrics: Sequence[str] | None,
         scopes: Sequence[str] | None,
         resolution: int,
-        algorithm: str,
+        algorithm: ResampleAlgorithm,
     ) -> JobData:
         data = archived.select(self._stored_data(job), metrics, scopes)
-        resampling = archived.Resampling(resolution, self._minimum_points, algorithm, _resample)
-        try:
-            data = archived.resampled(data, resampling)
-        except ValueError as error:
-            raise MetricDataError(str(error)) from error
+        resampling = archived.Resampling(resolution, self._minimum_points, algorithm)
+        data = archived.resampled(data, resampling)
         return curves.finish(data, node_wanted=scopes is not None and "node" in scopes)
 
     def _stored_data(self, job: Job) -> JobData:
@@ -362,7 +356,7 @@ class MetricData:
             raise MetricDataError(f"job {job.job_id} on {job.cluster}: {error}") from error
         return meta.statistics or {}
 
-    def _window(self, job: Job, resolution: int = 0, algorithm: str = "") -> live.Window:
+    def _window(self, job: Job, resolution: int = 0, algorithm: ResampleAlgorithm = "") -> live.Window:
         to = int(self._clock()) if job.running else job.start_time + job.duration
         return live.Window(job.start_time, max(job.start_time, to), resolution, algorithm)
 
@@ -386,12 +380,10 @@ class MetricData:
         return subcluster
 
 
-def _resample(
-    values: FloatArray, step: int, resolution: int, minimum_points: int, algorithm: str
-) -> tuple[FloatArray, int]:
-    from ccstore import resample
-
-    return resample(values, step, resolution, minimum_points, algorithm)
+def _algorithm(name: str) -> ResampleAlgorithm:
+    if name not in get_args(ResampleAlgorithm):
+        raise MetricDataError(f"unknown resampler algorithm: {name}")
+    return cast(ResampleAlgorithm, name)
 
 
 def _identity(job: Job) -> tuple[object, ...]:

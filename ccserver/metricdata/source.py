@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from ccstore.types import Query, SeriesResult
+from ccstore.types import Query, ResampleAlgorithm, SeriesResult
 
 
 class Answer(Protocol):
-    """`rows[i]` answers `queries[i]`, which are the given queries or those made for all nodes."""
+    """`rows` answer the queries given, then `queries`: those that were made for all nodes."""
 
     @property
     def rows(self) -> Sequence[Sequence[SeriesResult]]: ...
@@ -35,5 +35,5 @@ class MetricSource(Protocol):
         with_stats: bool = True,
         with_data: bool = True,
         with_padding: bool = True,
-        resample_algorithm: str = "",
+        resample_algorithm: ResampleAlgorithm = "",
     ) -> Answer: ...

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ccserver.archive import FileArchive
 from ccserver.clusters import Clusters
 from ccserver.metricdata import MetricData
+from ccstore import MetricStore, StoreOptions
 from tests.clusters.documents import demo
-from tests.metricdata.naive_store import NaiveStore
 
 NOW = 1700000000
 
@@ -31,22 +30,29 @@ def archive(tmp_path: Path) -> FileArchive:
     return FileArchive(tmp_path)
 
 
-StoreOf = Callable[[Clusters, float], Any]
+StoreOf = Callable[[Clusters, float], MetricStore]
 
 
 @pytest.fixture
-def make_store() -> StoreOf:
-    def make(clusters: Clusters, now: float) -> NaiveStore:
-        return NaiveStore(clusters.store_metrics())
+def make_store() -> Iterator[StoreOf]:
+    """Makes stores that live in memory and believe that it is `now`."""
+    stores: list[MetricStore] = []
 
-    return make
+    def make(clusters: Clusters, now: float) -> MetricStore:
+        options = StoreOptions(directory=None, journal=False)
+        stores.append(MetricStore(clusters.store_metrics(), options, clock=lambda: now))
+        return stores[-1]
+
+    yield make
+    for store in stores:
+        store.close()
 
 
 @pytest.fixture
-def store(clusters: Clusters, make_store: StoreOf) -> Any:
+def store(clusters: Clusters, make_store: StoreOf) -> MetricStore:
     return make_store(clusters, NOW)
 
 
 @pytest.fixture
-def metric_data(clusters: Clusters, store: Any, archive: FileArchive) -> MetricData:
+def metric_data(clusters: Clusters, store: MetricStore, archive: FileArchive) -> MetricData:
     return MetricData(clusters, store, archive, clock=lambda: NOW)

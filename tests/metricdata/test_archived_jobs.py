@@ -47,6 +47,11 @@ DATA: JobData = {
 
 
 @pytest.fixture
+def metric_data(clusters: Clusters, archive: FileArchive) -> MetricData:
+    return MetricData(clusters, None, archive, clock=lambda: NOW)
+
+
+@pytest.fixture
 def archived(archive: FileArchive) -> Job:
     one = job()
     archive.import_job(one, DATA)
