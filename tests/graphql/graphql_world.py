@@ -154,6 +154,34 @@ class FixedHealth:
 HEALTH = FixedHealth()
 
 
+STEPS = 60  # in the last hour
+
+
+def lines() -> bytes:
+    """Line protocol of the last hour: c01, c02 and g1, one sample a minute; c02 pauses in the middle.
+
+    The load of host c01 is its minute, that of the others 1; hwthread t of a host does t Gflop/s, both
+    sockets move 10 GB/s, and the accelerator draws 200 W.
+    """
+    text = []
+    for minute in range(STEPS):
+        moment = NOW - 3600 + 60 * minute
+        for host in ("c01", "c02", "g1"):
+            if host == "c02" and 20 <= minute < 30:
+                continue
+            load = minute if host == "c01" else 1
+            tags = f"cluster=tc,hostname={host}"
+            text.append(f"cpu_load,{tags},type=node value={load} {moment}")
+            text.append(f"mem_used,{tags},type=node value=9.123456 {moment}")
+            text += [
+                f"flops_any,{tags},type=hwthread,type-id={thread} value={thread} {moment}"
+                for thread in range(8)
+            ]
+            text += [f"mem_bw,{tags},type=socket,type-id={socket} value=10 {moment}" for socket in range(2)]
+        text.append(f"acc_power,cluster=tc,hostname=g1,type=accelerator,type-id={GPU} value=200 {moment}")
+    return "\n".join(text).encode() + b"\n"
+
+
 @dataclass
 class World:
     site: Site
