@@ -14,7 +14,8 @@ WINDOW = {"from": rfc3339(NOW - 3600), "to": rfc3339(NOW)}
 NODE_METRICS = """query($from: Time!, $to: Time!, $metrics: [String!], $nodes: [String!]) {
   nodeMetrics(cluster: "tc", metrics: $metrics, nodes: $nodes, from: $from, to: $to) {
     host subCluster nodeState metricHealth
-    metrics { name scope metric { timestep unit { base prefix } series { statistics { avg min max } data } } } } }"""
+    metrics { name scope metric { timestep unit { base prefix } series { statistics { avg min max }
+      data } } } } }"""
 
 LIST = """query($from: Time!, $to: Time!, $sub: String!, $state: String!, $node: String!, $metrics: [String!],
                 $scopes: [MetricScope!], $page: PageRequest) {
@@ -112,8 +113,9 @@ def test_a_site_without_node_states_lists_what_is_configured(world: World) -> No
 
 
 def test_cluster_totals(world: World) -> None:
-    query = """query($from: Time!, $to: Time!) { clusterMetrics(cluster: "tc", metrics: ["mem_bw", "cpu_load"],
-                 from: $from, to: $to) { nodeCount metrics { name unit { prefix base } timestep data } } }"""
+    query = """query($from: Time!, $to: Time!) {
+                 clusterMetrics(cluster: "tc", metrics: ["mem_bw", "cpu_load"], from: $from, to: $to) {
+                   nodeCount metrics { name unit { prefix base } timestep data } } }"""
     found = world.data("sue", query, **WINDOW)["clusterMetrics"]
     assert found["nodeCount"] == 3
     [bandwidth] = [metric for metric in found["metrics"] if metric["name"] == "mem_bw"]
@@ -195,7 +197,8 @@ def test_allocated_nodes(world: World) -> None:
         ("{ node(id: 1) { id } }", "user has no or unknown roles"),
         (NODE_METRICS, "you need to be administrator or support staff for this query"),
         (
-            'query($from: Time!, $to: Time!) { clusterMetrics(cluster: "tc", from: $from, to: $to) { nodeCount } }',
+            'query($from: Time!, $to: Time!) { clusterMetrics(cluster: "tc", from: $from, to: $to)'
+            " { nodeCount } }",
             "you need to be administrator or support staff for this query",
         ),
     ],
