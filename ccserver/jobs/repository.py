@@ -58,6 +58,7 @@ from ccserver.model.user import Principal
 ALL_ITEMS = -1
 START_GAP = 86400  # seconds after which the scheduler may use a job number again
 
+_MOST_ROWS = (1 << 63) - 1  # what a LIMIT or OFFSET can say
 _CONCURRENT_MARGIN = 200  # seconds two jobs must overlap to count as concurrent
 _CONCURRENT_MINIMUM = 600  # shorter jobs are not compared
 
@@ -163,7 +164,7 @@ class JobRepository:
             raise InvalidPage(f"invalid items-per-page value: {items_per_page}")
         query = select(*JOB_COLUMNS).where(matching(filters, viewer, self.clock())).order_by(*ordering(order))
         if items_per_page != ALL_ITEMS:
-            query = query.limit(items_per_page + 1).offset((max(page, 1) - 1) * items_per_page)
+            query = query.limit(min(items_per_page + 1, _MOST_ROWS)).offset(_offset(page, items_per_page))
         now = self.clock()
         with self.database.read() as connection:
             items = [job_of_row(row, now) for row in connection.execute(query)]
@@ -347,8 +348,8 @@ class JobRepository:
                 short_running=self.short_running,
                 group_by=group_by,
                 sort_by=sort_by,
-                offset=0 if items_per_page == ALL_ITEMS else (max(page, 1) - 1) * items_per_page,
-                limit=None if items_per_page == ALL_ITEMS else items_per_page,
+                offset=0 if items_per_page == ALL_ITEMS else _offset(page, items_per_page),
+                limit=None if items_per_page == ALL_ITEMS else min(items_per_page, _MOST_ROWS),
                 wanted=totals,
             )
 
@@ -550,6 +551,10 @@ class JobRepository:
     def _update(self, id: int, **values: Any) -> None:
         statement = update(job).where(job.c.id == id).values(**values)
         self.database.write(lambda connection: connection.execute(statement).close())
+
+
+def _offset(page: int, items_per_page: int) -> int:
+    return min((max(page, 1) - 1) * items_per_page, _MOST_ROWS)
 
 
 def _named(job_id: int, cluster: str | None, start_time: int | None) -> Condition:

@@ -15,6 +15,8 @@ from ccserver.model.metrics import Statistics
 
 log = logging.getLogger(__name__)
 
+_NOTHING = Statistics(0.0, 0.0, 0.0)  # what a metric without data comes as
+
 MINIMUM_DURATION = 600  # seconds a job must have run
 
 
@@ -58,7 +60,7 @@ def _refreshed(job: Job, metrics: Sequence[str], metric_data: FootprintSource, r
         return False
     try:
         statistics = metric_data.job_statistics(job, metrics)
-        if not statistics:
+        if all(one == _NOTHING for one in statistics.values()):
             raise LookupError("no metric has data")
         job.footprint = metric_data.footprint(job, statistics)
         job.energy_footprint, job.energy = metric_data.energy(job, statistics)
