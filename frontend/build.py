@@ -63,9 +63,9 @@ def node_environment() -> dict[str, str]:
         raise SystemExit(f"{NODE_WHEEL} was installed but cannot be imported")
     package = Path(spec.origin).parent
     programs = package if os.name == "nt" else package / "bin"
-    # npm is started by the wheel's own launcher beside this Python and finds node on PATH.
+    # The launcher of npm beside this Python comes first: the file of that name in the wheel does not run.
     environment["PATH"] = os.pathsep.join(
-        [str(programs), str(Path(sys.executable).parent), environment.get("PATH", "")]
+        [str(Path(sys.executable).parent), str(programs), environment.get("PATH", "")]
     )
     if node_version("node", environment) < OLDEST_NODE:
         raise SystemExit(
