@@ -180,6 +180,14 @@ def test_the_store_gets_a_table_per_cluster() -> None:
     assert [metric.name for metric in tables["other"]] == ["cpu_load", "only_here", "cpu_user"]
 
 
+def test_the_store_keeps_a_metric_that_no_subcluster_has() -> None:
+    document = demo()
+    document["metricConfig"] = [
+        metric("m", subClusters=[{"name": n, "remove": True} for n in ("small", "big")])
+    ]
+    assert Clusters([load(document)]).store_metrics()["demo"] == [Metric("m", 60, "avg", "node")]
+
+
 def test_an_aggregation_nobody_knows_means_none(caplog: pytest.LogCaptureFixture) -> None:
     document = demo()
     document["metricConfig"] = [metric("odd", aggregation="median")]

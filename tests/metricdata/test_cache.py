@@ -41,8 +41,10 @@ def test_the_least_recently_used_leave_when_it_is_full() -> None:
 
 def test_a_value_larger_than_the_cache_is_not_kept() -> None:
     kept = cache(3)
+    kept.get("small", 9, lambda: "1")
     assert kept.get("k", 9, lambda: "12345") == "12345"
-    assert kept.counters().entries == 0
+    assert kept.counters().entries == 1
+    kept.get("small", 9, lambda: pytest.fail("it was thrown out"))
     assert kept.get("k", 9, lambda: "new") == "new"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def reference_data(fixtures: Path, make_store: StoreOf, archive: FileArchive) ->
 
 def job_of(case: dict[str, Any]) -> Job:
     return Job(
-        job_id=1,
+        job_id=zlib.crc32(case["name"].encode()),
         cluster="testc",
         subcluster="main",
         user="u",
