@@ -302,7 +302,7 @@ class JobRepository:
 
     def partitions(self, cluster: str) -> Sequence[str]:
         """Distinct non-empty partition names of the cluster's jobs."""
-        query = select(distinct(job.c.cluster_partition)).where(job.c.cluster == cluster)
+        query = select(job.c.cluster_partition).distinct().where(job.c.cluster == cluster)
         with self.database.read() as connection:
             return sorted(name for name in connection.execute(query).scalars() if name)
 

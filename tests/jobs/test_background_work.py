@@ -1,0 +1,139 @@
+"""Background work: repeating, durations and footprints of running jobs."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+import trio
+from records import NOW, make_job, stored
+from sqlalchemy import select
+
+from ccserver.clusters import Clusters
+from ccserver.database.tables import job as job_table
+from ccserver.jobs.repository import JobRepository
+from ccserver.metricdata import footprint as formulas
+from ccserver.model.job import Job
+from ccserver.model.metrics import Statistics
+from ccserver.tasks import every, update_durations, update_footprints
+
+
+async def test_work_is_repeated_after_each_interval(autojump_clock: trio.testing.MockClock) -> None:
+    runs: list[float] = []
+    with trio.move_on_after(35):
+        await every(10, lambda: runs.append(trio.from_thread.run_sync(trio.current_time)))
+    assert len(runs) == 3
+    assert [later - earlier for earlier, later in zip(runs, runs[1:], strict=False)] == pytest.approx(
+        [10, 10]
+    )
+
+
+async def test_an_error_is_logged_and_the_next_run_happens(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    runs: list[int] = []
+
+    def fail() -> None:
+        runs.append(1)
+        raise RuntimeError("out of luck")
+
+    with trio.move_on_after(25):
+        await every(10, fail, name="gamble")
+    assert len(runs) == 2
+    assert "background task gamble failed" in caplog.text
+    assert "out of luck" in caplog.text
+
+
+async def test_a_long_run_delays_the_next_instead_of_overlapping() -> None:
+    running, most = 0, 0
+    enough = threading.Event()
+    runs = 0
+
+    def work() -> None:
+        nonlocal running, most, runs
+        running += 1
+        most = max(most, running)
+        enough.wait(0.02)
+        running -= 1
+        runs += 1
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(every, 0.001, work)
+        while runs < 5:
+            await trio.sleep(0.005)
+        nursery.cancel_scope.cancel()
+    assert most == 1
+
+
+async def test_an_interval_of_0_switches_the_work_off() -> None:
+    await every(0, lambda: pytest.fail("must not run"))
+
+
+class Statistical:
+    """Statistics of running jobs, by job number."""
+
+    def __init__(self, clusters: Clusters, known: Mapping[int, dict[str, Statistics]]) -> None:
+        self.clusters, self.known = clusters, known
+
+    def job_statistics(self, job: Job, metrics: Sequence[str]) -> dict[str, Statistics]:
+        if job.job_id not in self.known:
+            raise RuntimeError("everything failed")
+        return {name: self.known[job.job_id].get(name, Statistics(0, 0, 0)) for name in metrics}
+
+    def footprint(self, job: Job, statistics: Any) -> dict[str, float]:
+        return formulas.footprint(self.clusters[job.cluster].subclusters[job.subcluster], statistics)
+
+    def energy(self, job: Job, statistics: Any) -> tuple[dict[str, float], float]:
+        return formulas.energy(self.clusters[job.cluster].subclusters[job.subcluster], job, statistics)
+
+
+def test_durations_of_running_jobs_are_stored(jobs: JobRepository) -> None:
+    stored(jobs, make_job(1, start_time=NOW - 77), make_job(2, state="failed", duration=3))
+    assert update_durations(jobs) == 1
+    with jobs.database.read() as connection:
+        assert connection.execute(select(job_table.c.duration)).scalars().all() == [77, 3]
+
+
+def test_footprints_of_running_jobs(
+    jobs: JobRepository, clusters: Clusters, caplog: pytest.LogCaptureFixture
+) -> None:
+    stored(
+        jobs,
+        make_job(1, duration=601, start_time=NOW - 3600),
+        make_job(2, duration=600),  # too young
+        make_job(3, duration=900, state="completed"),
+        make_job(4, duration=900),  # no data
+        make_job(5, duration=900),  # data cannot be loaded
+        make_job(6, duration=900, monitoring_status=0),
+        make_job(7, duration=900, start_time=NOW - 7200),
+    )
+    one = {
+        "cpu_load": Statistics(2.5, 1, 4),
+        "mem_used": Statistics(8, 7, 9),
+        "cpu_power": Statistics(500, 1, 1),
+    }
+    source = Statistical(clusters, {1: one, 2: one, 3: one, 4: {}, 6: one, 7: one})
+    with caplog.at_level(logging.WARNING):
+        run = update_footprints(jobs, clusters, source)
+    assert (run.updated, run.skipped) == (2, 2)
+    assert "footprints of 2 running jobs could not be updated" in caplog.text
+    found = {job.job_id: job for job in jobs.list()}
+    assert found[1].footprint == {"cpu_load_avg": 2.5, "mem_used_max": 9}
+    assert (found[1].energy_footprint, found[1].energy) == ({"cpu_power": 0.5}, 0.5)
+    assert found[7].energy == 1.0
+    assert [found[number].footprint for number in (2, 3, 4, 5, 6)] == 5 * [None]
+
+
+def test_a_job_that_stops_meanwhile_keeps_its_final_footprint(jobs: JobRepository) -> None:
+    (id,) = stored(jobs, make_job(1, footprint={"cpu_load_avg": 9.0}))
+    late = jobs.find(id)
+    assert late is not None
+    jobs.mark_stopped(id, "completed", 10)
+    late.footprint = {"cpu_load_avg": 1.0}
+    jobs.update_footprints([late])
+    final = jobs.find(id)
+    assert final is not None
+    assert final.footprint == {"cpu_load_avg": 9.0}
