@@ -26,7 +26,6 @@ from ccserver.graphql.schema import core_schema
 
 COST_LIMIT = 5000
 DEPTH_LIMIT = 20  # the schema itself is nine levels deep, an introspection query fourteen
-REPEAT_LIMIT = 100
 TOKEN_LIMIT = 100_000
 KEPT_TEXTS = 256
 KEPT_LENGTH = 8192
@@ -39,12 +38,10 @@ DEPTH_EXCEEDED = "DEPTH_LIMIT_EXCEEDED"
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """`cost` counts fields as spec/graphql.md 1 does, `depth` is the number of nested selections, `repeats`
-    how often one selection names the same field at most."""
+    """`cost` counts fields as spec/graphql.md 1 does, `depth` is the number of nested selections."""
 
     cost: int = 0
     depth: int = 0
-    repeats: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +77,6 @@ class Prepared:
                 f"operation is {measure.depth} levels deep, which exceeds the limit of {DEPTH_LIMIT}",
                 extensions={"code": DEPTH_EXCEEDED},
             )
-        if measure.repeats > REPEAT_LIMIT:
-            raise GraphQLError(
-                f"operation selects one field {measure.repeats} times in the same place, "
-                f"which exceeds the limit of {REPEAT_LIMIT}",
-                extensions={"code": COST_EXCEEDED},
-            )
 
 
 def prepare(text: str) -> Prepared:
@@ -114,10 +105,9 @@ _prepare_and_keep = lru_cache(maxsize=KEPT_TEXTS)(_prepare)
 
 
 def _worth_validating(measures: dict[str, Measure]) -> bool:
-    """False when no operation may run anyway: validation takes the square of the repeated fields in time."""
+    """False when no operation may run anyway: validation takes much longer than measuring."""
     return not measures or any(
-        measure.cost <= COST_LIMIT and measure.depth <= DEPTH_LIMIT and measure.repeats <= REPEAT_LIMIT
-        for measure in measures.values()
+        measure.cost <= COST_LIMIT and measure.depth <= DEPTH_LIMIT for measure in measures.values()
     )
 
 
@@ -145,12 +135,9 @@ def _measure(document: DocumentNode, operations: dict[str, OperationDefinitionNo
         return known[name]
 
     def of_selection(selection: SelectionSetNode | None) -> Measure:
-        cost = depth = repeats = 0
-        seen: dict[str, int] = {}
+        cost = depth = 0
         for node in selection.selections if selection else ():
             if isinstance(node, FieldNode):
-                name = node.alias.value if node.alias else node.name.value
-                seen[name] = seen.get(name, 0) + 1
                 inner = of_selection(node.selection_set)
                 if node.name.value != "__schema":
                     cost += 1 + inner.cost
@@ -159,12 +146,10 @@ def _measure(document: DocumentNode, operations: dict[str, OperationDefinitionNo
                 inner = of_fragment(node.name.value)
                 cost += inner.cost
                 depth = max(depth, inner.depth)
-                seen[node.name.value] = seen.get(node.name.value, 0) + 1
             else:
                 inner = of_selection(getattr(node, "selection_set", None))
                 cost += inner.cost
                 depth = max(depth, inner.depth)
-            repeats = max(repeats, inner.repeats)
-        return Measure(cost, depth, max([repeats, *seen.values()]))
+        return Measure(cost, depth)
 
     return {name: of_selection(operation.selection_set) for name, operation in operations.items()}

@@ -1,9 +1,10 @@
 """Answers to JSON, in pieces.
 
 Cost model: orjson turns about 20 million floats a second into text and holds the interpreter lock while it
-does, so arrays are taken out of the answer, encoded some ten thousand numbers at a time, and put back into
-the text where they belong. float32 values come out in the shortest form that reads back as the same float32,
-NaN and infinities as null. Measured by benchmarks/graphql_arrays.py.
+does. So longer arrays and lists are taken out of the answer, encoded some ten thousand numbers at a time, and
+put back into the text where they belong; short ones stay, since taking one out costs as much as 60 numbers.
+float32 values come out in the shortest form that reads back as the same float32, NaN and infinities as null.
+Measured by benchmarks/graphql_arrays.py.
 """
 
 from __future__ import annotations
@@ -17,13 +18,34 @@ from numpy.typing import NDArray
 
 PIECE_BYTES = 1 << 20
 ARRAY_SLICE = 40_000  # numbers; at most 25 bytes each
-LIST_SLICE = 512
+SHORT_ARRAY = 64  # numbers
+LIST_SLICE = 128  # items
 
+_OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_SUBCLASS
 _HOLE = orjson.Fragment(b"\0")  # never part of JSON text: inside strings the byte is escaped
 
 
 class LongList(list[Any]):
     """A list that is encoded some items at a time."""
+
+
+class LongArray:
+    """An array that is encoded some numbers at a time."""
+
+    __slots__ = ("array",)
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        self.array = array
+
+
+def held_list(items: list[Any]) -> list[Any]:
+    """`items` in the form that is encoded best."""
+    return LongList(items) if len(items) > LIST_SLICE else items
+
+
+def held_array(array: NDArray[Any]) -> NDArray[Any] | LongArray:
+    """`array` in the form that is encoded best."""
+    return LongArray(array) if array.size > SHORT_ARRAY else array
 
 
 def encode(value: object) -> list[bytes]:
@@ -50,24 +72,25 @@ def _parts(value: object) -> Iterator[bytes]:
     held: list[Any] = []
 
     def hold(item: object) -> orjson.Fragment:
-        if not isinstance(item, np.ndarray | LongList):
+        if not isinstance(item, LongArray | LongList | np.ndarray):
             raise TypeError(f"no JSON for {type(item).__name__}")
         held.append(item)
         return _HOLE
 
-    text = orjson.dumps(value, default=hold, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
+    text = orjson.dumps(value, default=hold, option=_OPTIONS)
     if not held:
         yield text
         return
     before, *after = text.split(b"\0")
     yield before
     for item, rest in zip(held, after, strict=True):
-        yield from _array(item) if isinstance(item, np.ndarray) else _long_list(item)
+        yield from _long_list(item) if isinstance(item, LongList) else _array(item)
         yield rest
 
 
-def _array(array: NDArray[Any]) -> Iterator[bytes]:
-    array = np.ascontiguousarray(array)
+def _array(held: LongArray | NDArray[Any]) -> Iterator[bytes]:
+    """Arrays of any strides; orjson itself takes contiguous ones."""
+    array = np.ascontiguousarray(held.array if isinstance(held, LongArray) else held)
     if array.size <= ARRAY_SLICE or array.ndim != 1:
         yield orjson.dumps(array, option=orjson.OPT_SERIALIZE_NUMPY)
         return
