@@ -21,13 +21,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import trio
 
-from ccserver.archive import FileArchive, JobArchive
+from ccserver.archive import JobArchive
 from ccserver.auth.guards import Gate
 from ccserver.auth.local import LocalAuthenticator
 from ccserver.auth.login import LoginDispatcher, LoginLimiter
@@ -36,12 +35,13 @@ from ccserver.auth.tokens import TokenIssuer, TokenVerifier
 from ccserver.auth.users import UserRepository
 from ccserver.clusters import Clusters
 from ccserver.config import Config, ConfigError, Keys, Resampling
-from ccserver.database import Database, DatabaseOptions, open_database
+from ccserver.database import Database
 from ccserver.jobs.lifecycle import JobLifeCycle
 from ccserver.jobs.repository import JobRepository
 from ccserver.jobs.tags import TagRepository
 from ccserver.metricdata import MetricData
 from ccserver.nodes import NodeRepository
+from ccserver.opening import build_issuer
 from ccserver.site import Site
 from ccserver.version import VERSION
 from ccstore import MetricStore, StoreOptions
@@ -53,32 +53,6 @@ _log = logging.getLogger(__name__)
 
 _HOUSEKEEPING = 1.0  # seconds
 _PATIENCE = 1.5  # seconds that a stopping server gives each of archiver and threads
-
-
-def open_archive(config: Config) -> JobArchive:
-    """The configured job archive, checked and ready; raises ConfigError or ArchiveError."""
-    if config.archive.kind != "file":
-        raise ConfigError(f"/archive/kind: {config.archive.kind!r} is not supported yet, only 'file' is")
-    archive = FileArchive(Path(config.archive.path))
-    archive.open()
-    return archive
-
-
-def open_site_database(config: Config) -> Database:
-    """Raises DatabaseVersionError, and ConfigError for a driver that does not exist yet."""
-    if config.main.db_driver != "sqlite3":
-        raise ConfigError(
-            f"/main/db-driver: {config.main.db_driver!r} is not supported yet, only 'sqlite3' is"
-        )
-    given = config.main.db_options
-    mebibyte = 1024 * 1024
-    options = DatabaseOptions(
-        cache_size_mb=given.cache_size // mebibyte,
-        soft_heap_limit_mb=given.soft_heap_limit // mebibyte,
-        max_open_connections=given.max_open_connections,
-        busy_timeout_ms=int(given.busy_timeout * 1000),
-    )
-    return open_database(config.main.db, options)
 
 
 def build_site(config: Config, database: Database, archive: JobArchive) -> Site:
@@ -158,13 +132,6 @@ def build_access(config: Config, keys: Keys, users: UserRepository) -> Access:
     login = LoginDispatcher(users, [LocalAuthenticator(users)], limiter)
     gate = Gate(verifier, sessions, config.main.api_allowed_ips)
     return Access(gate, login, limiter, build_issuer(config, keys))
-
-
-def build_issuer(config: Config, keys: Keys) -> TokenIssuer | None:
-    """None when there is no private key, or no section that says how long tokens live."""
-    if keys.jwt_seed is None or config.auth.jwts is None:
-        return None
-    return TokenIssuer(keys.jwt_seed, config.auth.jwts.max_age)
 
 
 class _Thread:

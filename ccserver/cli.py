@@ -83,6 +83,9 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception:
+        _log.critical("unexpected failure", exc_info=True)
+        sys.exit(1)
     sys.exit(0)
 
 
@@ -180,10 +183,10 @@ class _Opened:
     """Database and, when first asked for, archive; closed at the end."""
 
     def __init__(self, config: Config) -> None:
-        from ccserver.app import open_site_database
         from ccserver.auth.users import UserRepository
         from ccserver.config import ConfigError
         from ccserver.database.versions import DatabaseVersionError
+        from ccserver.opening import open_site_database
 
         try:
             self.database: Database = open_site_database(config)
@@ -193,9 +196,9 @@ class _Opened:
         self._config = config
 
     def archive(self) -> JobArchive:
-        from ccserver.app import open_archive
         from ccserver.archive import ArchiveError
         from ccserver.config import ConfigError
+        from ccserver.opening import open_archive
 
         try:
             return open_archive(self._config)
@@ -236,7 +239,7 @@ def _add_user(specification: str, users: UserRepository) -> None:
 
 
 def _print_token(name: str, config: Config, keys: Keys, users: UserRepository) -> None:
-    from ccserver.app import build_issuer
+    from ccserver.opening import build_issuer
 
     account = users.get(name)
     if account is None:

@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+import trio
+
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -99,7 +101,10 @@ def _decorated(scope: Scope, headers: Mapping[bytes, bytes], send: Send) -> Send
                     size / 1000,
                     milliseconds,
                 )
-        await send(message)
+        # The end of an answer makes the server tell the application "disconnected", which makes quart cancel
+        # the very task that is sending: unshielded, the connection would be neither reused nor closed.
+        with trio.CancelScope(shield=not message.get("more_body", False)):
+            await send(message)
 
     return decorated
 

@@ -1,8 +1,8 @@
 """Accepting connections: hypercorn's protocols under a life cycle of our own.
 
 Hypercorn's own worker waits the whole grace time for any connection that is still open, cannot be cancelled
-while it sends to a client that does not read, and ends when one connection's handler fails. Here a failure ends
-one connection, and after the grace time what is left is cut off.
+while it sends to a client that does not read, and ends when one connection's handler fails. Here a failure
+ends one connection, and after the grace time what is left is cut off.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def _override(override: Any) -> dict[str, Any]:
 def _subcluster(one: SubCluster) -> dict[str, Any]:
     members: dict[str, Any] = {
         "name": one.name,
-        "nodes": str(one.nodes),
+        "nodes": one.nodes.text,
         "processorType": one.processor_type,
         "topology": _topology(one.topology),
         "flopRateScalar": _value(one.flop_rate_scalar),

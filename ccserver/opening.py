@@ -1,0 +1,52 @@
+"""Opening what a configuration names; apart from `app`, so that short commands import little."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ccserver.config import Config, ConfigError, Keys
+
+if TYPE_CHECKING:
+    from ccserver.archive import JobArchive
+    from ccserver.auth.tokens import TokenIssuer
+    from ccserver.database import Database
+
+
+def open_archive(config: Config) -> JobArchive:
+    """The configured job archive, checked and ready; raises ConfigError or ArchiveError."""
+    from ccserver.archive import FileArchive
+
+    if config.archive.kind != "file":
+        raise ConfigError(f"/archive/kind: {config.archive.kind!r} is not supported yet, only 'file' is")
+    archive = FileArchive(Path(config.archive.path))
+    archive.open()
+    return archive
+
+
+def open_site_database(config: Config) -> Database:
+    """Raises DatabaseVersionError, and ConfigError for a driver that does not exist yet."""
+    from ccserver.database import DatabaseOptions, open_database
+
+    if config.main.db_driver != "sqlite3":
+        raise ConfigError(
+            f"/main/db-driver: {config.main.db_driver!r} is not supported yet, only 'sqlite3' is"
+        )
+    given = config.main.db_options
+    mebibyte = 1024 * 1024
+    options = DatabaseOptions(
+        cache_size_mb=given.cache_size // mebibyte,
+        soft_heap_limit_mb=given.soft_heap_limit // mebibyte,
+        max_open_connections=given.max_open_connections,
+        busy_timeout_ms=int(given.busy_timeout * 1000),
+    )
+    return open_database(config.main.db, options)
+
+
+def build_issuer(config: Config, keys: Keys) -> TokenIssuer | None:
+    """None when there is no private key, or no section that says how long tokens live."""
+    from ccserver.auth.tokens import TokenIssuer
+
+    if keys.jwt_seed is None or config.auth.jwts is None:
+        return None
+    return TokenIssuer(keys.jwt_seed, config.auth.jwts.max_age)

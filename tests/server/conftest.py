@@ -1,0 +1,43 @@
+"""A fresh installation per test, or a running server per module."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from server.running import Server, set_up
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An installation to copy: setting one up takes a second or more."""
+    folder = tmp_path_factory.mktemp("template")
+    set_up(folder)
+    return folder
+
+
+@pytest.fixture
+def installation(template: Path, tmp_path: Path) -> Server:
+    return _copy(template, tmp_path / "site")
+
+
+@pytest.fixture(scope="module")
+def server(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A running server shared by the tests of one module; it must end cleanly."""
+    server = _copy(template, tmp_path_factory.mktemp("server") / "site")
+    server.start()
+    yield server
+    status = server.stop()
+    assert status == 0, server.log
+    assert "[CRITICAL]" not in server.log
+    assert "Traceback" not in server.log, server.log
+
+
+def _copy(template: Path, folder: Path) -> Server:
+    shutil.copytree(template, folder)
+    server = Server(folder)
+    server.configure()
+    return server
