@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from records import CLUSTER, NOW
 
 from ccserver.clusters import Clusters
 from ccserver.database import Database, migrate, open_database
 from ccserver.jobs.repository import JobRepository
 from ccserver.jobs.tags import TagRepository
+from tests.jobs.records import CLUSTER, NOW
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
 import trio
-from records import NOW, make_job, stored
 from sqlalchemy import select
 
 from ccserver.clusters import Clusters
@@ -19,53 +19,52 @@ from ccserver.metricdata import footprint as formulas
 from ccserver.model.job import Job
 from ccserver.model.metrics import Statistics
 from ccserver.tasks import every, update_durations, update_footprints
+from tests.jobs.records import NOW, make_job, stored
 
 
-async def test_work_is_repeated_after_each_interval(autojump_clock: trio.testing.MockClock) -> None:
-    runs: list[float] = []
-    with trio.move_on_after(35):
-        await every(10, lambda: runs.append(trio.from_thread.run_sync(trio.current_time)))
-    assert len(runs) == 3
-    assert [later - earlier for earlier, later in zip(runs, runs[1:], strict=False)] == pytest.approx(
-        [10, 10]
-    )
-
-
-async def test_an_error_is_logged_and_the_next_run_happens(
-    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
-) -> None:
-    runs: list[int] = []
-
-    def fail() -> None:
-        runs.append(1)
-        raise RuntimeError("out of luck")
-
-    with trio.move_on_after(25):
-        await every(10, fail, name="gamble")
-    assert len(runs) == 2
-    assert "background task gamble failed" in caplog.text
-    assert "out of luck" in caplog.text
-
-
-async def test_a_long_run_delays_the_next_instead_of_overlapping() -> None:
-    running, most = 0, 0
-    enough = threading.Event()
-    runs = 0
+async def test_work_is_repeated_and_never_overlaps_itself() -> None:
+    running, most, runs = 0, 0, 0
+    enough = trio.Event()
+    pause = threading.Event()
 
     def work() -> None:
         nonlocal running, most, runs
         running += 1
         most = max(most, running)
-        enough.wait(0.02)
+        pause.wait(0.02)  # longer than the interval
         running -= 1
         runs += 1
+        if runs == 5:
+            trio.from_thread.run_sync(enough.set)
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(every, 0.001, work)
-        while runs < 5:
-            await trio.sleep(0.005)
+        await enough.wait()
         nursery.cancel_scope.cancel()
-    assert most == 1
+    assert (most, running) == (1, 0)
+
+
+async def test_the_first_run_comes_after_the_interval(autojump_clock: trio.testing.MockClock) -> None:
+    with trio.move_on_after(9):
+        await every(10, lambda: pytest.fail("too early"))
+
+
+async def test_an_error_is_logged_and_the_next_run_happens(caplog: pytest.LogCaptureFixture) -> None:
+    again = trio.Event()
+    runs: list[int] = []
+
+    def fail() -> None:
+        runs.append(1)
+        if len(runs) > 1:
+            trio.from_thread.run_sync(again.set)
+        raise RuntimeError("out of luck")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(every, 0.001, fail, name="gamble"))
+        await again.wait()
+        nursery.cancel_scope.cancel()
+    assert "background task gamble failed" in caplog.text
+    assert "out of luck" in caplog.text
 
 
 async def test_an_interval_of_0_switches_the_work_off() -> None:
@@ -94,7 +93,10 @@ def test_durations_of_running_jobs_are_stored(jobs: JobRepository) -> None:
     stored(jobs, make_job(1, start_time=NOW - 77), make_job(2, state="failed", duration=3))
     assert update_durations(jobs) == 1
     with jobs.database.read() as connection:
-        assert connection.execute(select(job_table.c.duration)).scalars().all() == [77, 3]
+        assert connection.execute(select(job_table.c.duration).order_by(job_table.c.id)).scalars().all() == [
+            77,
+            3,
+        ]
 
 
 def test_footprints_of_running_jobs(

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from records import make_job, stored
 
 from ccserver.archive import BrokenEntry, FileArchive
 from ccserver.auth.users import UserRepository
@@ -20,6 +19,7 @@ from ccserver.jobs.tags import TagRepository
 from ccserver.metricdata import MetricData
 from ccserver.model.job import Job, Resource, Tag
 from ccserver.model.metrics import JobStatistic, Unit
+from tests.jobs.records import make_job, stored
 
 
 @pytest.fixture

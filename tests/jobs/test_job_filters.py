@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import naive
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from records import NOW, make_job, stored
 from sqlalchemy import ColumnElement, func, select
 
 from ccserver.database import migrate, open_database
@@ -32,6 +30,8 @@ from ccserver.jobs.repository import InvalidPage, JobRepository
 from ccserver.jobs.tags import TagRepository
 from ccserver.model.job import JOB_STATES, Job, Resource, Tag
 from ccserver.model.user import Principal
+from tests.jobs import naive
+from tests.jobs.records import NOW, make_job, stored
 
 names = st.text("aAbÄ%_1'\"\\", max_size=4)
 counts = st.sampled_from([0, 1, 2, 3, 7, 8, 64])

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from records import NOW, make_job, stored
 from sqlalchemy import insert
 
 from ccserver.archive import FileArchive
@@ -29,6 +28,7 @@ from ccserver.metricdata import footprint as formulas
 from ccserver.model.job import Job, Resource, Tag
 from ccserver.model.metrics import JobData, JobMetric, JobStatistic, Series, Statistics, Unit
 from ccserver.model.user import Principal
+from tests.jobs.records import NOW, make_job, stored
 
 WAIT = 20  # seconds after which a test gives up; nothing here takes that long
 

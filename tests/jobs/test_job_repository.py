@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from records import NOW, make_job, stored
 from sqlalchemy import select, update
 
 from ccserver.database import Database
@@ -15,6 +14,7 @@ from ccserver.jobs.repository import JobRepository
 from ccserver.jobs.tags import TagRepository
 from ccserver.model.job import Job, Resource, Tag
 from ccserver.model.user import Principal
+from tests.jobs.records import NOW, make_job, stored
 
 ALICE = Principal("alice", frozenset({"user"}))
 
@@ -54,7 +54,10 @@ def test_a_running_job_lasts_until_now(jobs: JobRepository) -> None:
     assert [job.duration for job in jobs.list()] == [90, 0]
     assert jobs.update_durations() == 2
     with jobs.database.read() as connection:
-        assert connection.execute(select(job_table.c.duration)).scalars().all() == [90, -60]
+        assert connection.execute(select(job_table.c.duration).order_by(job_table.c.id)).scalars().all() == [
+            90,
+            -60,
+        ]
 
 
 def test_rows_of_other_programs_with_nothing_in_them(jobs: JobRepository, database: Database) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from records import make_job, stored
 
 from ccserver.archive import FileArchive
 from ccserver.database import Database
@@ -14,6 +13,7 @@ from ccserver.jobs.scopes import readable, writable
 from ccserver.jobs.tags import TagExists, TagForbidden, TagMissing, TagRepository
 from ccserver.model.job import Job, Tag
 from ccserver.model.user import Principal
+from tests.jobs.records import make_job, stored
 
 
 def who(name: str, *roles: str) -> Principal:

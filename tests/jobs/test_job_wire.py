@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from records import NOW, make_job
 
 from ccserver.jobs.wire import (
     JobReference,
@@ -21,6 +20,7 @@ from ccserver.jobs.wire import (
 )
 from ccserver.model.job import Resource, Tag
 from ccserver.model.metrics import JobStatistic, Unit
+from tests.jobs.records import NOW, make_job
 
 
 def body(**members: Any) -> str:
