@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import ROOT, require_program
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from browser.site_data import Site, build
-from conftest import ROOT, require_program
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -44,8 +44,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     site.server.stop()
 
 
+@pytest.fixture(scope="module")
+def sessions() -> dict[str, Any]:
+    """Cookies by account: the server refuses more than a few log-ins of one account in a short time."""
+    return {}
+
+
 @pytest.fixture
-def open_page(chromium: Browser, site: Site) -> Iterator[OpenPage]:
+def open_page(chromium: Browser, site: Site, sessions: dict[str, Any]) -> Iterator[OpenPage]:
     """Opens a path as an account (password = name); script errors and dialogs fail the test at its end."""
     troubles: list[str] = []
     with ExitStack() as cleanup:
@@ -58,11 +64,14 @@ def open_page(chromium: Browser, site: Site) -> Iterator[OpenPage]:
             page.on("pageerror", lambda error: troubles.append(f"script error: {error}"))
             page.on("dialog", lambda dialog: (troubles.append(f"dialog: {dialog.message}"), dialog.dismiss()))
             page.on("console", lambda entry: troubles.append(entry.text) if _is_trouble(entry) else None)
-            if user:
+            if user and user not in sessions:
                 answer = context.request.post(
                     f"{site.url}/login", form={"username": user, "password": user}, max_redirects=0
                 )
                 assert answer.status == 302, answer.text()
+                sessions[user] = context.cookies()
+            elif user:
+                context.add_cookies(sessions[user])
             page.goto(site.url + path)
             return page
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-
 from server.running import Server, set_up
 
 STEP = 10  # seconds
@@ -132,8 +131,7 @@ def build(folder: Path) -> Site:
     site.hostile = site.start(
         1003, ["n04"], startTime=start, user="max", metaData={"jobName": HOSTILE, "jobScript": HOSTILE}
     )  # fmt: skip
-    for host in ("n01", "n02", "n04", "g01"):
-        site.write(samples(host, start, now, lambda metric, _: usual[metric]))
-    site.write(samples("n03", start, now, lambda metric, _: usual[metric] / 10))
+    for host, part in {"n01": 1.0, "n02": 0.8, "n03": 0.05, "n04": 1.0, "g01": 1.0}.items():
+        site.write(samples(host, start, now, lambda metric, _, part=part: usual[metric] * part))
     site.stop(1003, "failed")
     return site

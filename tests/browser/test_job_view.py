@@ -17,12 +17,14 @@ def painted(page: Page, plot: str) -> int:
             """name => {
                 const canvas = document.querySelector(`[data-testid=plot-${name}] canvas`);
                 const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-                const style = getComputedStyle(document.documentElement).getPropertyValue('--mon-series-1').trim();
-                const want = [1, 3, 5].map(place => parseInt(style.slice(place, place + 2), 16));
+                const style = getComputedStyle(document.documentElement);
+                const colour = style.getPropertyValue('--mon-series-1').trim();
+                const want = [1, 3, 5].map(place => parseInt(colour.slice(place, place + 2), 16));
                 let found = 0;
-                for (let at = 0; at < data.length; at += 4)
-                    if (want.every((value, channel) => Math.abs(value - data[at + channel]) < 12) && data[at + 3] > 200)
-                        found += 1;
+                for (let at = 0; at < data.length; at += 4) {
+                    const near = want.every((value, channel) => Math.abs(value - data[at + channel]) < 12);
+                    if (near && data[at + 3] > 200) found += 1;
+                }
                 return found;
             }""",
             plot,
@@ -76,12 +78,13 @@ def test_values_under_the_cursor(open_page: OpenPage, site: Site) -> None:
     tip = page.get_by_test_id("plot-mem_used").locator(".tip")
     expect(tip).to_contain_text("n01")
     expect(tip).to_contain_text("20 GB")
-    expect(tip).to_contain_text("2 GB")
+    expect(tip).to_contain_text("16 GB")
+    expect(tip).to_contain_text("1 GB")
 
 
 def test_what_stands_out_is_said(open_page: OpenPage, site: Site) -> None:
     page = open_page("root", f"/monitoring/job/{site.wide}")
-    expect(page.locator("[data-hint=imbalance]")).to_contain_text("n03 does 10 % of what")
+    expect(page.locator("[data-hint=imbalance]")).to_contain_text("n03 does 5 % of what n01 does")
     page.goto(f"{site.url}/monitoring/job/{site.gpu}")
     expect(page.locator("[data-hint=idle-gpu]")).to_contain_text("1 of 2 GPUs idle")
     expect(page.locator("[data-hint=imbalance]")).to_have_count(0)

@@ -16,7 +16,7 @@ def test_rows_show_curves(open_page: OpenPage, site: Site) -> None:
     row = page.get_by_test_id(f"job-row-{site.wide}")
     cell = row.locator("[data-metric=cpu_load]")
     expect(cell.locator("path")).to_have_attribute("d", re.compile(r"^M.*L.*L"))
-    expect(cell.locator(".num")).to_have_text("2.45")  # (3.5 + 3.5 + 0.35) / 3
+    expect(cell.locator(".num")).to_have_text("2.16")  # (3.5 + 2.8 + 0.175) / 3
     expect(page.get_by_role("columnheader").filter(has_text="flops_any")).to_contain_text("F/s")
     heights = page.eval_on_selector_all(
         "[data-testid^=job-row-]", "rows => rows.map(row => row.offsetHeight)"

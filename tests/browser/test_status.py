@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Route, expect
 
 from browser.conftest import OpenPage
 from browser.site_data import Site, samples
@@ -18,10 +18,6 @@ def now_on(site: Site, host: str, load: float) -> None:
     site.write(
         samples(host, moment, moment + 1, lambda metric, _: load if metric == "cpu_load" else USUAL[metric])
     )
-
-
-def cell(page: Page, host: str) -> str:
-    return page.get_by_test_id(f"node-{host}").get_attribute("data-value") or ""
 
 
 def test_new_samples_change_the_picture(open_page: OpenPage, site: Site) -> None:
@@ -72,7 +68,7 @@ def test_polls_while_the_stream_is_down(open_page: OpenPage, site: Site) -> None
     page.route("**/frontend/events*", lambda route: refuse(route))
     page.goto(f"{site.url}/monitoring/status/small")
     expect(page.get_by_test_id("live-state")).to_have_attribute("data-connection", "polling")
-    assert cell(page, "n01") == "2.5"
+    expect(page.get_by_test_id("node-n01")).to_have_attribute("data-value", "2.5", timeout=30_000)
     page.unroute("**/frontend/events*")
     expect(page.get_by_test_id("live-state")).to_have_attribute("data-connection", "live", timeout=20_000)
 

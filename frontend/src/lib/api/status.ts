@@ -33,6 +33,7 @@ const NodesQuery = graphql(`
 
 const STATUS_METRICS = ["cpu_load", "cpu_user", "flops_any", "mem_bw", "mem_used", "acc_utilization", "net_bw"];
 const WINDOW = 300; // seconds
+const AHEAD = 60; // seconds; a sample may stand in a slot that ends a little later than now
 export const UP_STEPS = 5; // a node is up while its newest sample is younger than this many steps
 
 /** The metrics of a cluster's status, with the configuration of the first subcluster that has each. */
@@ -52,7 +53,7 @@ export async function askStatus(site: Site, cluster: string, interval: number, s
       cluster,
       metrics: metrics.map((metric) => metric.name),
       from: new Date(from * 1000).toISOString(),
-      to: new Date(to * 1000).toISOString(),
+      to: new Date((to + AHEAD) * 1000).toISOString(),
       running: [{ cluster: { eq: cluster } }, { state: ["running"] }],
     },
     signal ? { signal, fresh: true } : { fresh: true },
