@@ -33,7 +33,7 @@ from ccserver.demo.scheduler import PERIOD, Event, Scheduler, Started, replay
 from ccserver.demo.simulation import Simulation, report_node_states
 from ccserver.demo.state import State
 
-SERVER_START_PATIENCE = 120.0
+SERVER_START_PATIENCE = 300.0  # compiling its kernels on a busy laptop takes a minute or two
 SERVER_STOP_PATIENCE = 70.0  # it may take a minute to archive what is queued
 BROKER_STOP_PATIENCE = 5.0
 RESTART_WAIT = 0.5

@@ -28,7 +28,7 @@ PARTITIONS: dict[str, tuple[str, ...]] = {
     "gpu": tuple(node for node in GPU_NODES if node not in DOWN),
 }
 # Threads asked for by running and queued jobs against those present; over 1 a queue forms.
-_DEMAND = {"batch": (0.8, 1.25), "serial": (0.1, 0.25), "gpu": (0.65, 1.1)}
+_DEMAND = {"batch": (0.9, 1.2), "serial": (0.14, 0.22), "gpu": (0.75, 1.05)}
 
 
 @dataclass(frozen=True, slots=True)
