@@ -54,6 +54,11 @@ def sessions() -> dict[str, Any]:
 def open_page(chromium: Browser, site: Site, sessions: dict[str, Any]) -> Iterator[OpenPage]:
     """Opens a path as an account (password = name); script errors and dialogs fail the test at its end."""
     troubles: list[str] = []
+
+    def note(text: str, afterwards: Callable[[], None] = lambda: None) -> None:
+        troubles.append(text)
+        afterwards()
+
     with ExitStack() as cleanup:
 
         def open_as(user: str, path: str, **options: Any) -> Page:
@@ -62,8 +67,8 @@ def open_page(chromium: Browser, site: Site, sessions: dict[str, Any]) -> Iterat
             page = context.new_page()
             page.set_default_timeout(15_000)
             page.on("pageerror", lambda error: troubles.append(f"script error: {error}"))
-            page.on("dialog", lambda dialog: (troubles.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-            page.on("console", lambda entry: troubles.append(entry.text) if _is_trouble(entry) else None)
+            page.on("dialog", lambda dialog: note(f"dialog: {dialog.message}", dialog.dismiss))
+            page.on("console", lambda entry: note(entry.text) if _is_trouble(entry) else None)
             if user and user not in sessions:
                 answer = context.request.post(
                     f"{site.url}/login", form={"username": user, "password": user}, max_redirects=0

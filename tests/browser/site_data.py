@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,19 +93,19 @@ class Site:
         assert answer.status_code == 200, answer.text
 
 
-def samples(host: str, start: int, end: int, value: Callable[[str, int], float]) -> list[str]:
-    """Lines of one host for all its metrics, one sample per step; `value` gets the metric and the step."""
+def samples(host: str, start: int, end: int, values: dict[str, float]) -> list[str]:
+    """Lines of one host for all its metrics, one sample per step."""
     lines = []
-    for index, moment in enumerate(range(start, end, STEP)):
-        lines.append(f"cpu_load,hostname={host},type=node value={value('cpu_load', index)} {moment}")
-        lines.append(f"mem_used,hostname={host},type=node value={value('mem_used', index)} {moment}")
+    for moment in range(start, end, STEP):
+        lines.append(f"cpu_load,hostname={host},type=node value={values['cpu_load']} {moment}")
+        lines.append(f"mem_used,hostname={host},type=node value={values['mem_used']} {moment}")
         for thread in range(4):
             tags = f"hostname={host},type=hwthread,type-id={thread}"
-            lines.append(f"flops_any,{tags} value={value('flops_any', index)} {moment}")
+            lines.append(f"flops_any,{tags} value={values['flops_any']} {moment}")
         if host.startswith("g"):
             for place, one in enumerate(ACCELERATORS):
                 tags = f"hostname={host},type=accelerator,type-id={one}"
-                used = value("acc_utilization", index) if place == 0 else 0.1
+                used = values["acc_utilization"] if place == 0 else 0.1
                 lines.append(f"acc_utilization,{tags} value={used} {moment}")
     return lines
 
@@ -132,6 +131,6 @@ def build(folder: Path) -> Site:
         1003, ["n04"], startTime=start, user="max", metaData={"jobName": HOSTILE, "jobScript": HOSTILE}
     )  # fmt: skip
     for host, part in {"n01": 1.0, "n02": 0.8, "n03": 0.05, "n04": 1.0, "g01": 1.0}.items():
-        site.write(samples(host, start, now, lambda metric, _, part=part: usual[metric] * part))
+        site.write(samples(host, start, now, {metric: part * value for metric, value in usual.items()}))
     site.stop(1003, "failed")
     return site

@@ -15,9 +15,7 @@ USUAL = {"cpu_load": 3.5, "mem_used": 20.0, "flops_any": 5.0, "acc_utilization":
 def now_on(site: Site, host: str, load: float) -> None:
     """One fresh sample per metric of a host."""
     moment = int(time.time())
-    site.write(
-        samples(host, moment, moment + 1, lambda metric, _: load if metric == "cpu_load" else USUAL[metric])
-    )
+    site.write(samples(host, moment, moment + 1, USUAL | {"cpu_load": load}))
 
 
 def test_new_samples_change_the_picture(open_page: OpenPage, site: Site) -> None:

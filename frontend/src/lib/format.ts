@@ -52,6 +52,19 @@ export function number(value: number | null | undefined): string {
   return fraction === undefined ? grouped : `${grouped}.${fraction}`;
 }
 
+/** For narrow cells: three digits or two decimals, whatever is shorter. */
+export const short = (value: number): string => {
+  const size = Math.abs(value);
+  return number(Number(value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2)));
+};
+
+/** The next number that reads well at the end of a scale. */
+export function roundUp(value: number): number {
+  if (!(value > 0)) return 1;
+  const decade = 10 ** Math.floor(Math.log10(value));
+  return decade * ([1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8].find((step) => step * decade >= value) ?? 10);
+}
+
 export const count = (value: number | null | undefined): string =>
   value === null || value === undefined ? "–" : String(Math.round(value)).replace(/\B(?=(\d{3})+(?!\d))/g, THIN_SPACE);
 
