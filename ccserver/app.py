@@ -155,25 +155,22 @@ class _Thread:
 
 
 def run_server(
-    config: Config, keys: Keys, database: Database, archive: Callable[[], JobArchive], *, development: bool
+    config: Config,
+    keys: Keys,
+    database: Database,
+    archive: JobArchive,
+    sockets: list[socket.socket],
+    *,
+    development: bool,
 ) -> None:
-    """Serve until SIGTERM or SIGINT; raises AddressInUse, ConfigError and what building a site raises.
-
-    Sockets are bound first: a second server on the same port fails before it touches any file.
-    """
-    from ccserver.rest.listener import bind
-
+    """Serve on bound sockets until SIGTERM or SIGINT; raises ConfigError and what building a site raises."""
     tls = _tls(config)
-    sockets = bind(config.main.host, config.main.port)
-    site: Site | None = None
+    site = build_site(config, database, archive)
     try:
-        site = build_site(config, database, archive())
         access = build_access(config, keys, site.users)
         trio.run(_serve, site, access, sockets, tls, development)
     finally:
-        for listener in sockets:
-            listener.close()
-        if site is not None and site.store is not None:
+        if site.store is not None:
             site.store.close()
 
 
@@ -196,7 +193,7 @@ async def _serve(
     site: Site, access: Access, sockets: list[socket.socket], tls: ssl.SSLContext | None, development: bool
 ) -> None:
     from ccserver.live import EventStream, Hub, StatusReader
-    from ccserver.rest import create_application
+    from ccserver.rest.application import create_application
     from ccserver.rest.listener import Listener
     from ccserver.rest.settings import read_notice
     from ccserver.rest.templates import Templates

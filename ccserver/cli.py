@@ -281,16 +281,25 @@ def _progress() -> Callable[[Rebuilt], None]:
 
 
 def _serve(config: Config, keys: Keys, opened: _Opened, development: bool) -> None:
-    from ccserver.app import run_server
     from ccserver.archive import ArchiveError
     from ccserver.clusters.cluster import ClusterConfigError
     from ccserver.config import ConfigError
-    from ccserver.rest.listener import AddressInUse
+    from ccserver.rest.sockets import AddressInUse, bind
 
+    archive = opened.archive()
     try:
-        run_server(config, keys, opened.database, opened.archive, development=development)
-    except (AddressInUse, ConfigError, ArchiveError, ClusterConfigError) as error:
+        sockets = bind(config.main.host, config.main.port)
+    except AddressInUse as error:
         raise Failure(str(error)) from None
+    try:
+        from ccserver.app import run_server  # takes a while; whoever connects meanwhile waits
+
+        run_server(config, keys, opened.database, archive, sockets, development=development)
+    except (ConfigError, ArchiveError, ClusterConfigError) as error:
+        raise Failure(str(error)) from None
+    finally:
+        for listener in sockets:
+            listener.close()
     print("Graceful shutdown completed!")
 
 

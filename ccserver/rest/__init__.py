@@ -1,5 +1,1 @@
-"""HTTP: programming interfaces, pages, static files."""
-
-from ccserver.rest.application import create_application
-
-__all__ = ["create_application"]
+"""HTTP: programming interfaces, pages, static files; put together in `application`."""

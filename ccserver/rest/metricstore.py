@@ -5,7 +5,7 @@ Source: spec/metric-store.md 6.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import orjson
@@ -17,6 +17,7 @@ from ccserver.rest.answers import HttpError, error_answer, json_answer, text_ans
 from ccserver.rest.sites import node_state
 from ccserver.rest.web import Call, Routes, decode
 from ccstore import InvalidRange, MetricStore, Query, SeriesResult
+from ccstore.types import ResampleAlgorithm
 
 _LARGEST_QUERY = 16 * 1024 * 1024  # bytes
 _RETRY_AFTER = "2"  # seconds
@@ -87,7 +88,7 @@ def _answered(store: MetricStore, body: _Body) -> bytes:
             with_stats=body.with_stats is not False,
             with_data=body.with_data is not False,
             with_padding=body.with_padding is not False,
-            resample_algorithm=body.resample_algo or "",
+            resample_algorithm=cast(ResampleAlgorithm, body.resample_algo or ""),
         )
     except (InvalidRange, ValueError) as error:
         raise HttpError(400, str(error)) from None
@@ -152,16 +153,33 @@ async def free(call: Call) -> Response:
 
 
 async def debug(call: Call) -> Response:
+    """Which buffers the store holds, as a tree, and its counters."""
     store = _store(call)
     raw = request.args.get("selector", "")
     try:
         selector = array(text)(parse_json(raw), "") if raw.startswith("[") else raw.split(":") if raw else []
-        tree = await call.run(store.debug, selector)
     except WireError as error:
         raise HttpError(400, f"the selector is no list of names: {error}") from None
-    except LookupError:
-        raise HttpError(400, "not found") from None
-    return json_answer({"data": tree, "counters": store.counters()})
+    return json_answer(await call.run(_dump, store, selector))
+
+
+def _dump(store: MetricStore, selector: list[str]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for series in store.tree(selector):
+        level = tree
+        for name in (series.cluster, series.host, *_level_names(series.component)):
+            level = level.setdefault(name, {})
+        level[series.metric] = [{"start": run.start, "len": run.slots, "end": run.end} for run in series.runs]
+    for name in selector:
+        if name not in tree:
+            raise HttpError(400, "not found")
+        tree = tree[name]
+    return {"data": tree, "counters": store.counters()}
+
+
+def _level_names(component: tuple[str, str, str, str]) -> list[str]:
+    kind, number, subkind, subnumber = component
+    return [name for name in (kind + number, subkind + subnumber) if name]
 
 
 async def health(call: Call) -> Response:

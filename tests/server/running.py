@@ -111,8 +111,14 @@ class Server:
                 stdout=log,
                 stderr=log,
             )
-        if wait:
-            eventually(self.ready, 60)
+        if not wait:
+            return
+        try:
+            eventually(self.ready, 120)
+        except AssertionError:
+            self.process.kill()
+            self.process.wait()
+            raise
 
     def ready(self) -> bool:
         assert self.process is not None
