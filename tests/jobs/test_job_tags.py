@@ -50,6 +50,7 @@ def test_an_account_with_a_reserved_name_gains_nothing(name: str) -> None:
     assert not writable("global", impostor)
     assert not writable("admin", impostor)
     assert not readable("admin", impostor)
+    assert not readable("alice", impostor)
 
 
 def test_creating(tags: TagRepository) -> None:

@@ -44,6 +44,7 @@ def test_keys_match_without_case_and_the_last_one_wins() -> None:
         '{"JOBID": 7, "numHWThreads": 4, "NumHwthreads": 8, "numhwthreads": 6, "metaData": {"A":"1","a":"2"}}'
     )
     assert (job.job_id, job.num_hwthreads) == (7, 6)
+    assert decode_job('{"jobId": 1, "JOBID": 2, "jobId": 3}').job_id == 3
     assert job.metadata == {"A": "1", "a": "2"}
 
 
