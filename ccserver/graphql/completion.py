@@ -71,7 +71,7 @@ class Completion:
         read = None if field is None else self._reader(field)
         if field is None or read is None:
             return None
-        complete = self._completer(field.type, nodes)
+        complete = self.completer(field.type, nodes)
         return None if complete is None else PlainField(read, _passing(field.type), complete)
 
     def _reader(self, field: GraphQLField) -> Complete | None:
@@ -83,7 +83,8 @@ class Completion:
         resolver, info = definition.base_resolver.wrapped_func, self.item_info
         return (lambda source: resolver(source, info)) if is_per_item(resolver) else None
 
-    def _completer(self, type_: Any, nodes: Any) -> Complete | None:
+    def completer(self, type_: Any, nodes: Any) -> Complete | None:
+        """How to complete values of `type_` with the selection of `nodes`; None if it takes a resolver."""
         if isinstance(type_, GraphQLNonNull):
             return self._present_completer(type_.of_type, nodes)
         complete = self._present_completer(type_, nodes)
@@ -94,7 +95,7 @@ class Completion:
         if isinstance(type_, GraphQLScalarType):
             return _leaf_completer(type_)
         if isinstance(type_, GraphQLList):
-            complete = self._completer(type_.of_type, nodes)
+            complete = self.completer(type_.of_type, nodes)
             return None if complete is None else _list_completer(complete)
         if isinstance(type_, GraphQLObjectType):
             return self._object_completer(type_, nodes)

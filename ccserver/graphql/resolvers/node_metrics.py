@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import strawberry
@@ -26,6 +28,41 @@ NODE = MetricScope("node")
 ANY_STATE, NOT_IN_TABLE = "all", "notindb"
 
 
+@dataclass
+class NodesOfCluster:
+    """What the nodes of one answer share; states are read when the first of them is selected."""
+
+    request: Request
+    cluster: str
+
+    @cached_property
+    def states(self) -> Mapping[str, NodeState]:
+        return _states(self.request, NodeFilter(cluster=StringInput(eq=self.cluster)))
+
+
+@dataclass(frozen=True, slots=True)
+class NodeItem:
+    """A `NodeMetrics`."""
+
+    nodes: NodesOfCluster
+    host: str
+    metrics: list[outputs.JobMetricWithName]
+
+    @property
+    def node_state(self) -> str:
+        state = self.nodes.states.get(self.host)
+        return state.scheduler_state if state else ""
+
+    @property
+    def metric_health(self) -> str:
+        state = self.nodes.states.get(self.host)
+        return state.health_state if state else ""
+
+    @property
+    def sub_cluster(self) -> str:
+        return self.nodes.request.site.clusters.subcluster_of_host(self.nodes.cluster, self.host) or ""
+
+
 def node_metrics(
     info: Info,
     cluster: str,
@@ -40,11 +77,8 @@ def node_metrics(
     data = request.site.metric_data.node_data(
         cluster, arguments.given(metrics), arguments.given(nodes), start, end
     )
-    states = _states(request, NodeFilter(cluster=StringInput(eq=cluster)))
-    return [
-        _node(request, states.get(host), cluster, host, _at_node_scope(by_metric))
-        for host, by_metric in data.items()
-    ]
+    nodes_of = NodesOfCluster(request, cluster)
+    return [NodeItem(nodes_of, host, _at_node_scope(by_metric)) for host, by_metric in data.items()]
 
 
 def node_metrics_list(
@@ -78,10 +112,11 @@ def node_metrics_list(
         coarsest_resolution(request) if points is None else points,
     )
     empty = _without_data(request.site.clusters[cluster], sub_cluster, names, wanted)
-    items = []
-    for host in shown:
-        entries = named_metrics(data[host]) if host in data else empty
-        items.append(_node(request, states.get(host), cluster, host, entries))
+    nodes_of = NodesOfCluster(request, cluster)
+    nodes_of.states = states
+    items: Any = [
+        NodeItem(nodes_of, host, named_metrics(data[host]) if host in data else empty) for host in shown
+    ]
     return outputs.NodesResultList(
         items=items, offset=None, limit=None, count=None, total_nodes=len(hosts), has_next_page=more
     )
@@ -190,19 +225,3 @@ def _without_data(
 
 def _coarser(one: str, other: str) -> str:
     return min(one, other, key=SCOPES.index)
-
-
-def _node(
-    request: Request,
-    state: NodeState | None,
-    cluster: str,
-    host: str,
-    metrics: list[outputs.JobMetricWithName],
-) -> outputs.NodeMetrics:
-    return outputs.NodeMetrics(
-        host=host,
-        node_state=state.scheduler_state if state else "",
-        metric_health=state.health_state if state else "",
-        sub_cluster=request.site.clusters.subcluster_of_host(cluster, host) or "",
-        metrics=metrics,
-    )
