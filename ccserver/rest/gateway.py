@@ -71,7 +71,8 @@ def _first_values(scope: Scope) -> dict[bytes, bytes]:
 
 def _decorated(scope: Scope, headers: Mapping[bytes, bytes], send: Send) -> Send:
     https = scope["scheme"] == "https" or headers.get(b"x-forwarded-proto", b"").lower() == b"https"
-    cors = b"origin" in headers and scope["method"].encode() in _CORS_METHODS
+    preflight = scope["method"] == "OPTIONS" and b"access-control-request-method" in headers
+    cors = b"origin" in headers and scope["method"].encode() in _CORS_METHODS and not preflight
     started = time.monotonic()
     status, size = 0, 0
 

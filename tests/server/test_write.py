@@ -62,8 +62,9 @@ def test_one_bad_line_costs_itself_only(server: Server, start: int) -> None:
 
 def test_line_numbers_count_through_a_body_of_many_parts(server: Server, start: int) -> None:
     many = lines("n03", start, 30) * 700  # more than one part
+    bad = b"cpu_load,hostname=n03 value=oops 1\n"
     with server.client() as client:
-        found = client.post("/api/write?cluster=small", content=many + b"nonsense\n").json()
+        found = client.post("/api/write?cluster=small", content=many + bad).json()
         assert found["rejected"][0]["line"] == 21001
         assert found["accepted"] == 21000
 

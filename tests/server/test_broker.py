@@ -1,0 +1,200 @@
+"""Samples over a real NATS server that goes away and comes back. Contract: spec/metric-store.md 7."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import nats
+import pytest
+from conftest import require_program
+
+from ccserver.broker import Bridge, Feed, metric_feeds
+from ccserver.config import Nats, Subscription
+from server.running import eventually, free_port
+
+
+class Broker:
+    """A nats-server process on a port of its own."""
+
+    def __init__(self) -> None:
+        beside = Path(sys.executable).parent / "nats-server"
+        self.program = str(beside) if beside.exists() else require_program("nats-server")
+        self.port = free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def settings(self) -> Nats:
+        return Nats(f"nats://127.0.0.1:{self.port}")
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [self.program, "-a", "127.0.0.1", "-p", str(self.port)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def publish(self, subject: str, payloads: list[bytes]) -> None:
+        async def send() -> None:
+            client = await nats.connect(self.settings.address, connect_timeout=5)
+            for payload in payloads:
+                await client.publish(subject, payload)
+            await client.drain()
+
+        asyncio.run(send())
+
+
+@pytest.fixture
+def broker() -> Iterator[Broker]:
+    broker = Broker()
+    yield broker
+    broker.kill()
+
+
+class Received:
+    """A store that remembers what it was given."""
+
+    def __init__(self) -> None:
+        self.writes: list[tuple[bytes, str]] = []
+
+    def write(self, payload: bytes, cluster: str) -> None:
+        if payload == b"broken":
+            raise ValueError("this payload breaks the receiver")
+        self.writes.append((payload, cluster))
+
+
+@pytest.fixture
+def received() -> Received:
+    return Received()
+
+
+@pytest.fixture
+def bridge(broker: Broker, received: Received) -> Iterator[Bridge]:
+    feeds = metric_feeds([Subscription("hpc.>", "small"), Subscription("other", "")], received.write)
+    bridge = Bridge(broker.settings, feeds, 64 * 1024 * 1024)
+    bridge.start()
+    yield bridge
+    bridge.stop()
+
+
+def test_each_subscription_has_its_own_default_cluster(
+    broker: Broker, bridge: Bridge, received: Received
+) -> None:
+    broker.start()
+    eventually(lambda: bridge.counters.connected)
+    broker.publish("hpc.nodes", [b"a"])
+    broker.publish("other", [b"b"])
+    eventually(lambda: len(received.writes) == 2)
+    assert received.writes == [(b"a", "small"), (b"b", "")]
+
+
+def test_a_broker_that_is_absent_at_first_is_found_later(
+    broker: Broker, bridge: Bridge, received: Received
+) -> None:
+    time.sleep(0.3)
+    assert not bridge.counters.connected
+    broker.start()
+    eventually(lambda: bridge.counters.connected)
+    broker.publish("other", [b"a"])
+    eventually(lambda: received.writes)
+
+
+def test_samples_flow_again_after_the_broker_died_under_load(
+    broker: Broker, bridge: Bridge, received: Received
+) -> None:
+    broker.start()
+    eventually(lambda: bridge.counters.connected)
+    stop = threading.Event()
+
+    def load() -> None:
+        while not stop.is_set():
+            try:
+                broker.publish("hpc.load", [b"x" * 1000] * 200)
+            except Exception:  # the broker is away
+                time.sleep(0.05)
+
+    sender = threading.Thread(target=load)
+    sender.start()
+    try:
+        eventually(lambda: len(received.writes) > 500)
+        for _ in range(2):
+            broker.kill()
+            time.sleep(0.3)
+            before = len(received.writes)
+            broker.start()
+            eventually(lambda before=before: len(received.writes) > before + 200, 5)  # type: ignore[misc]
+    finally:
+        stop.set()
+        sender.join()
+    assert bridge.counters.reconnects == 2
+    assert bridge.counters.lost == 0
+    assert {cluster for _, cluster in received.writes} == {"small"}
+
+
+def test_a_payload_that_cannot_be_handled_does_not_end_the_feed(
+    broker: Broker, bridge: Bridge, received: Received
+) -> None:
+    broker.start()
+    eventually(lambda: bridge.counters.connected)
+    broker.publish("other", [b"broken", b"fine"])
+    eventually(lambda: received.writes)
+    assert bridge.counters.failed == 1
+
+
+def test_messages_beyond_the_limit_are_counted(broker: Broker) -> None:
+    broker.start()
+    handled: list[bytes] = []
+
+    def slow(payload: bytes) -> None:
+        time.sleep(0.002)
+        handled.append(payload)
+
+    bridge = Bridge(broker.settings, [Feed("s", slow)], 1000)
+    bridge.start()
+    try:
+        eventually(lambda: bridge.counters.connected)
+        time.sleep(0.2)  # the subscription follows the connection
+        broker.publish("s", [b"x" * 400] * 300)
+        eventually(lambda: len(handled) + bridge.counters.lost == 300)
+        assert bridge.counters.lost > 0
+    finally:
+        bridge.stop()
+
+
+def test_what_has_arrived_is_handled_before_the_end(broker: Broker) -> None:
+    broker.start()
+    handled: list[bytes] = []
+
+    def slow(payload: bytes) -> None:
+        time.sleep(0.001)
+        handled.append(payload)
+
+    bridge = Bridge(broker.settings, [Feed("s", slow)], 64 * 1024 * 1024)
+    bridge.start()
+    eventually(lambda: bridge.counters.connected)
+    time.sleep(0.2)
+    broker.publish("s", [b"x"] * 200)
+    eventually(lambda: handled)
+    bridge.stop()
+    assert len(handled) == 200
+    bridge.stop()  # once more changes nothing
+
+
+def test_stopping_does_not_wait_for_an_absent_broker(broker: Broker) -> None:
+    bridge = Bridge(broker.settings, [Feed("s", lambda payload: None)], 1000)
+    bridge.start()
+    time.sleep(0.1)
+    bridge.stop()
+    assert threading.active_count() < 50
+    assert not any(thread.name == "nats" for thread in threading.enumerate())
