@@ -1,6 +1,12 @@
 """The job database: tables, schema versions, connections. Contract: spec/operations.md 9."""
 
-from ccserver.database.connection import Database, DatabaseClosed, DatabaseOptions, open_database
+from ccserver.database.connection import (
+    Database,
+    DatabaseClosed,
+    DatabaseOptions,
+    TransactionLost,
+    open_database,
+)
 from ccserver.database.versions import (
     SCHEMA_VERSION,
     DatabaseVersionError,
@@ -17,6 +23,7 @@ __all__ = [
     "DatabaseOptions",
     "DatabaseVersionError",
     "MigrationError",
+    "TransactionLost",
     "check_version",
     "force_version",
     "migrate",

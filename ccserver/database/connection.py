@@ -35,6 +35,10 @@ class DatabaseClosed(RuntimeError):
     """The database was used after `close`."""
 
 
+class TransactionLost(RuntimeError):
+    """SQLite gave up the transaction that a write was part of; nothing of it was stored."""
+
+
 @dataclass(frozen=True, slots=True)
 class DatabaseOptions:
     """Section `main.db-config` (spec/operations.md 8.2); `cache_size_mb` counts per connection."""
@@ -144,6 +148,7 @@ class Database:
                 self._per_thread.connection = connection
                 for request in requests:
                     outcomes.append((request, *_attempt(connection, request.work)))
+                    _check_open(connection, outcomes[-1][2])
         except BaseException as error:
             log.error("database %s: a transaction could not be committed: %s", self.path, error)
             outcomes = [(request, None, error) for request in requests]
@@ -162,6 +167,12 @@ def _attempt(connection: Connection, work: Callable[[Connection], Any]) -> tuple
             return work(connection), None
     except Exception as error:
         return None, error
+
+
+def _check_open(connection: Connection, failure: BaseException | None) -> None:
+    """A full disk or an I/O error makes SQLite roll the whole transaction back, earlier writes with it."""
+    if not connection.connection.dbapi_connection.in_transaction:  # type: ignore[union-attr]
+        raise TransactionLost("the database has rolled the transaction back") from failure
 
 
 def _engine(path: Path, options: DatabaseOptions, *, readonly: bool) -> Engine:

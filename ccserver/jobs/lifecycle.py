@@ -123,6 +123,7 @@ class JobLifeCycle:
         started = replace(job, state="running", id=0, tags=None, statistics=None)
         try:
             check_job(started, self._clusters)
+            self.take_over_cache()
             started.id = self._jobs.insert_started(started)
         except InvalidJob as error:
             raise JobRefused(str(error)) from error
@@ -148,7 +149,7 @@ class JobLifeCycle:
         """
         if request.job_id is None:
             raise StopRefused("the field 'jobId' is required")
-        self._jobs.take_over_cache()
+        self.take_over_cache()
         job = self._jobs.find_by(request.job_id, request.cluster, request.start_time)
         if job is None:
             raise JobUnknown(f"finding job failed: no job with jobId {request.job_id}")
@@ -182,6 +183,16 @@ class JobLifeCycle:
             except Exception as error:
                 raise NotStored(f"updating archived metadata of job {id} failed: {error}") from error
         return job
+
+    def take_over_cache(self) -> int:
+        """Adopt started jobs that another program left in `job_cache`; returns how many."""
+        ids = self._jobs.take_over_cache()
+        for id in ids:
+            job = self._jobs.find(id)
+            if job is not None:
+                self._tell("started", job)
+                self._call(self.start_hooks, job)
+        return len(ids)
 
     def run_archiver(self) -> None:
         """Archive stopped jobs until `drain`; blocks, for one thread of its own."""

@@ -404,7 +404,6 @@ class JobRepository:
                 raise DuplicateJob(stored, one.job_id)
             return insert_job(connection, one)
 
-        self.take_over_cache()
         return self.database.write(work)
 
     def insert_all(self, jobs: Sequence[Job]) -> Sequence[int | Exception]:

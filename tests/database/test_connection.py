@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from ccserver.database import Database, DatabaseClosed, DatabaseOptions, open_database
+from ccserver.database import Database, DatabaseClosed, DatabaseOptions, TransactionLost, open_database
 from ccserver.database.tables import hpc_user
 
 
@@ -98,6 +98,32 @@ def test_writes_that_share_a_commit_fail_on_their_own(database: Database) -> Non
         first.result(20)
         assert sorted(outcome.result(20) for outcome in outcomes) == 4 * [False] + 4 * [True]
     assert names(database) == {"user0", "user1", "user2", "user3"}
+
+
+def test_a_transaction_the_database_gave_up_is_no_success(database: Database) -> None:
+    """As on a full disk: the rollback takes along what was written before in the same commit."""
+    begun, proceed = threading.Event(), threading.Event()
+
+    def full_disk(connection: Connection) -> None:
+        connection.exec_driver_sql("ROLLBACK")
+
+    with ThreadPoolExecutor(3) as threads:
+        blocker = threads.submit(database.write, lambda connection: begun.set() or proceed.wait(20))
+        assert begun.wait(20)
+        first = threads.submit(database.write, add("alice"))
+        while database._writes.qsize() < 1:
+            threading.Event().wait(0.002)
+        second = threads.submit(database.write, full_disk)
+        while database._writes.qsize() < 2:
+            threading.Event().wait(0.002)
+        proceed.set()
+        blocker.result(20)
+        for lost in (first, second):
+            with pytest.raises(TransactionLost):
+                lost.result(20)
+    assert names(database) == set()
+    database.write(add("bob"))
+    assert names(database) == {"bob"}
 
 
 def test_writes_from_many_threads_all_arrive(database: Database) -> None:

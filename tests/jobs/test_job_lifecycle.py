@@ -260,7 +260,7 @@ def test_stop_takes_the_newest_job_of_that_number(life_cycle: JobLifeCycle, jobs
 
 
 def test_what_another_program_left_in_the_cache_counts(
-    life_cycle: JobLifeCycle, jobs: JobRepository, database: Database
+    life_cycle: JobLifeCycle, jobs: JobRepository, database: Database, events: list[JobEvent]
 ) -> None:
     def leave(job: Job) -> None:
         database.write(
@@ -273,8 +273,9 @@ def test_what_another_program_left_in_the_cache_counts(
     assert life_cycle.stop(StopRequest(2, NOW)).state == "completed"
     leave(make_job(2))  # known already
     leave(make_job(3))
-    assert len(jobs.take_over_cache()) == 1
+    assert life_cycle.take_over_cache() == 1
     assert [job.job_id for job in jobs.list()] == [1, 2, 3]
+    assert [event.job.job_id for event in events if event.kind == "started"] == [1, 2, 3]
 
 
 def test_a_stopped_job_is_archived(
