@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import trio
@@ -18,16 +18,17 @@ from ccserver.demo.scheduler import DOWN, RESERVED, Ended, Event, Started
 
 PATIENCE = 3.0  # seconds between the end of a job and its report, for its last samples to arrive
 RETRY = 2.0
+TAKEN = (200, 201, 422)  # 422: the server knows already
 
 
 class Adapter:
     """Delivers events in order; one the server does not take now is tried again, a refused one is dropped."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, complain: Callable[[str], None]) -> None:
         self._api = api
+        self._complain = complain
         self._waiting: deque[Event] = deque()
         self._wake = trio.Event()
-        self.refused = 0
 
     def report(self, events: Iterable[Event]) -> None:
         self._waiting.extend(events)
@@ -53,11 +54,13 @@ class Adapter:
 
     def _deliver(self, event: Event) -> bool:
         try:
-            status, _ = deliver(self._api, event)
+            status, answer = deliver(self._api, event)
         except Unreachable:
             return False
-        if status not in (200, 201, 422):  # 422: the server knows already
-            self.refused += 1
+        if status not in TAKEN:
+            self._complain(
+                f"the server refuses an event of job {event.placement.job.number}: {status} {answer}"
+            )
         return status < 500
 
 

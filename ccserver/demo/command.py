@@ -39,6 +39,7 @@ BROKER_STOP_PATIENCE = 5.0
 RESTART_WAIT = 0.5
 MAX_SERVER_RESTARTS = 3
 SAVE_INTERVAL = 10.0
+MAX_COMPLAINTS = 5
 
 
 def main(argv: list[str]) -> int:
@@ -66,6 +67,7 @@ class Demo:
         self._state = State()
         self._broker: Child | None = None
         self._server: Child | None = None
+        self._complaints = 0
 
     async def run(self) -> int:
         """Exit code; whatever happens, no program is left behind."""
@@ -123,7 +125,7 @@ class Demo:
         api = Api(*address)
         scheduler, history = await self._pick_up(api)
         publisher = Publisher(BROKER_HOST, self._state.broker_port)
-        adapter = Adapter(api)
+        adapter = Adapter(api, self._complain)
         simulation = Simulation(scheduler, self._state.last_sample, publisher, adapter)
         work = RealWork(Api(*address), machine, self._directory, self._state.next_local_job)
         await self._reconcile(api, adapter, scheduler, history)
@@ -184,7 +186,7 @@ class Demo:
         scheduler, events = await trio.to_thread.run_sync(
             replay, state.seed, state.history_start, state.history_end
         )
-        history = History(api.another(), state.history_start, state.history_end, events)
+        history = History(api.another(), state.history_start, state.history_end, events, self._complain)
         return (scheduler if fresh else Scheduler.restore(state.scheduler)), history
 
     async def _reconcile(
@@ -264,6 +266,12 @@ class Demo:
             nursery.start_soon(end_with_demo)
             await trio.to_thread.run_sync(history.fill, self._state.history_done_to, self._history_progress)
             nursery.cancel_scope.cancel()
+
+    def _complain(self, text: str) -> None:
+        """Says what should never happen, a few times."""
+        self._complaints += 1
+        if self._complaints <= MAX_COMPLAINTS:
+            say(text)
 
     def _history_progress(self, progress: Progress) -> None:
         state = self._state

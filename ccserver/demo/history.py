@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from ccserver.demo.adapter import deliver
+from ccserver.demo.adapter import TAKEN, deliver
 from ccserver.demo.clusters import SIMULATED
 from ccserver.demo.curves import REPORTING, NodeCurves, sample_times
 from ccserver.demo.jobs import Placement
@@ -37,8 +37,11 @@ class Stopped(Exception):
 class History:
     """Runs in a thread of its own until done or `stopping` is set."""
 
-    def __init__(self, api: Api, start: int, end: int, events: Iterable[Event]) -> None:
+    def __init__(
+        self, api: Api, start: int, end: int, events: Iterable[Event], complain: Callable[[str], None]
+    ) -> None:
         self._api = api
+        self._complain = complain
         self._start = start
         self._end = end
         self._placements: dict[int, Placement] = {}
@@ -95,7 +98,10 @@ class History:
             if self.stopping.is_set():
                 raise Stopped
             try:
-                if call()[0] < 500:
+                status, answer = call()
+                if status not in TAKEN:
+                    self._complain(f"the server refuses a part of the history: {status} {answer}")
+                if status < 500:
                     return
             except Unreachable:
                 pass

@@ -121,6 +121,7 @@ def _configure(config: dict[str, Any]) -> None:
     local = ["cpu_load", "cpu_user", "mem_used", "disk_write_bw"]
     gpu = ["acc_utilization", "acc_mem_used", "cpu_load", "mem_used"]
     config["ui"] = {
+        "status-for-support": True,
         "metric-config": {
             "clusters": [
                 {
@@ -151,7 +152,7 @@ def _configure(config: dict[str, Any]) -> None:
                     ],
                 },
             ]
-        }
+        },
     }
 
 

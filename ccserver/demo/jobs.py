@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ccserver.demo import noise
-from ccserver.demo.clusters import ACCELERATORS, CORES_PER_SOCKET, SIMULATED, THREADS
+from ccserver.demo.clusters import ACCELERATORS, SIMULATED, THREADS
 
 MINUTE = 60
 HOUR = 3600
@@ -353,7 +353,3 @@ def _round_up(seconds: int) -> int:
 
 def _clock(seconds: int) -> str:
     return f"{seconds // HOUR:02d}:{seconds % HOUR // MINUTE:02d}:00"
-
-
-def socket_of(thread: int) -> int:
-    return thread // CORES_PER_SOCKET

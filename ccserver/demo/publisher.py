@@ -21,7 +21,6 @@ class Publisher:
         self._port = port
         self._waiting: deque[bytes] = deque(maxlen=QUEUE_LIMIT)
         self._wake = trio.Event()
-        self.sent = 0
 
     def publish(self, subject: str, payload: bytes) -> None:
         """Queues a message; never blocks."""
@@ -56,7 +55,6 @@ class Publisher:
         while self._waiting:
             message = self._waiting[0]
             await stream.send_all(message)
-            self.sent += 1
             if self._waiting and self._waiting[0] is message:  # else it gave way to newer ones meanwhile
                 self._waiting.popleft()
 
