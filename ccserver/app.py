@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _HOUSEKEEPING = 1.0  # seconds
+_EVENT_BYTES = 64 * 1024 * 1024  # may wait per subject when only events are received
 _PATIENCE = 1.5  # seconds that a stopping server gives each of archiver and threads
 
 
@@ -287,28 +288,36 @@ def _archiving(site: Site) -> Iterator[None]:
 @contextmanager
 def _bridge(site: Site) -> Iterator[None]:
     """The connection to the broker, where one is configured and something listens to it."""
-    from ccserver.broker import Bridge, metric_feeds
+    from ccserver.broker import Bridge, EventReceiver, Feed, metric_feeds
 
     config = site.config
-    feeds = []
-    if site.store is not None and config.metric_store is not None:
-        feeds = metric_feeds(config.metric_store.subscriptions, site.store.write)
+    feeds: list[Feed] = []
+    pending_bytes = _EVENT_BYTES
+    if site.store is not None and config.metric_store is not None and config.metric_store.subscriptions:
+        feeds += metric_feeds(config.metric_store.subscriptions, site.store.write)
+        pending_bytes = config.metric_store.ingest_queue
+        subjects = ", ".join(feed.subject for feed in feeds)
+        _log.warning(
+            "samples on NATS subjects %s are not authenticated; protect them by broker rules", subjects
+        )
+    events = EventReceiver(site, config.main.api_subjects) if config.main.api_subjects else None
+    if events is not None:
+        feeds += events.feeds()
     if config.nats is None or not feeds:
         if feeds:
-            _log.warning("nats-subscriptions are configured, but there is no section nats")
+            _log.warning("NATS subjects are configured, but there is no section nats: nothing is received")
         yield
         return
-    assert config.metric_store is not None
-    _log.warning(
-        "samples on NATS subjects %s are not authenticated; restrict publishing at the broker",
-        ", ".join(feed.subject for feed in feeds),
-    )
-    bridge = Bridge(config.nats, feeds, config.metric_store.ingest_queue)
+    bridge = Bridge(config.nats, feeds, pending_bytes)
     bridge.start()
+    if events is not None:
+        events.start()
     try:
         yield
     finally:
         bridge.stop()
+        if events is not None:
+            events.stop(_PATIENCE)
 
 
 def _graphql_view() -> GraphQLView:

@@ -1,5 +1,15 @@
 """What arrives over NATS: samples, job events, node states."""
 
 from ccserver.broker.bridge import Bridge, BridgeCounters, Feed, metric_feeds
+from ccserver.broker.events import EventError, EventLine, EventReceiver, event_lines
 
-__all__ = ["Bridge", "BridgeCounters", "Feed", "metric_feeds"]
+__all__ = [
+    "Bridge",
+    "BridgeCounters",
+    "EventError",
+    "EventLine",
+    "EventReceiver",
+    "Feed",
+    "event_lines",
+    "metric_feeds",
+]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from quart import Response, request
+from werkzeug.exceptions import NotFound
 
 from ccserver.archive import ArchiveError
 from ccserver.auth.guards import Group
@@ -59,6 +60,9 @@ def register(routes: Routes) -> None:
         routes.add("/api/jobs/start_job/", "POST PUT", Group.API, start_job)
         routes.add("/api/jobs/stop_job/", "POST PUT", Group.API, stop_job)
         routes.add("/api/jobs/stop_job/<id>", "POST PUT", Group.API, stop_job_by_id)
+    else:  # without these, the names would be taken for database ids
+        for path in ("start_job/", "stop_job/", "stop_job/<id>"):
+            routes.open(f"/api/jobs/{path}", "POST PUT", _not_offered)
 
 
 # ---- reading
@@ -247,6 +251,11 @@ async def stop_job_by_id(call: Call, id: str) -> Response:
     except LifeCycleError as error:  # clients of this route know an unknown job as 422
         raise HttpError(422 if error.status == 404 else error.status, str(error)) from None
     return json_answer(encode_job(job))
+
+
+async def _not_offered(**_: str) -> Response:
+    """Jobs are started and stopped over NATS only."""
+    raise NotFound
 
 
 async def _changed(call: Call, work: Callable[..., Job], *args: Any) -> Job:

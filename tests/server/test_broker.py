@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import nats
 import pytest
 from conftest import require_program
 
-from ccserver.broker import Bridge, Feed, metric_feeds
+from ccserver.broker import Bridge, EventError, Feed, event_lines, metric_feeds
 from ccserver.config import Nats, Subscription
-from server.running import eventually, free_port
+from ccserver.jobs.wire import decode_job
+from server.running import Server, eventually, free_port
 
 
 class Broker:
@@ -198,3 +201,78 @@ def test_stopping_does_not_wait_for_an_absent_broker(broker: Broker) -> None:
     bridge.stop()
     assert threading.active_count() < 50
     assert not any(thread.name == "nats" for thread in threading.enumerate())
+
+
+def test_lines_of_events(fixtures: Path) -> None:
+    lines = list(event_lines((fixtures / "rest" / "nats-job-events.lp").read_bytes()))
+    assert [(line.measurement, line.tags["function"]) for line in lines][:2] == [
+        ("job", "start_job"),
+        ("job", "stop_job"),
+    ]
+    assert decode_job(lines[0].event or "").job_id == 777200
+
+
+def test_escapes_and_other_fields_of_an_event() -> None:
+    payload = b'm\\ x,a=b\\,c other=1i,event="say \\"hi\\", \\\\n\\n" 5\nx value=1 6\n'
+    first, second = event_lines(payload)
+    assert (first.measurement, first.event) == ("m x", 'say "hi", \\n\n')
+    assert second.event is None
+
+
+@pytest.mark.parametrize("payload", [b'job event="x"', b'job event="x 1', b"job,function 1", b"job"])
+def test_lines_that_are_none(payload: bytes) -> None:
+    with pytest.raises(EventError):
+        list(event_lines(payload))
+
+
+@pytest.fixture
+def connected(installation: Server, broker: Broker) -> Iterator[Server]:
+    """A server that takes samples and events from the broker, which is not there yet."""
+
+    def change(config: dict[str, Any]) -> None:
+        config["nats"] = {"address": broker.settings.address}
+        config["metric-store"]["nats-subscriptions"] = [{"subscribe-to": "hpc", "cluster-tag": "small"}]
+        config["main"]["api-subjects"] = {"subject-job-event": "jobs", "subject-node-state": "nodes"}
+
+    installation.configure(change)
+    installation.start()
+    yield installation
+    assert installation.stop() == 0
+
+
+def event(function: str, body: dict[str, Any]) -> bytes:
+    text = json.dumps(body).replace("\\", "\\\\").replace('"', '\\"')
+    return f'job,function={function},hostname=ctl event="{text}" {time.time_ns()}\n'.encode()
+
+
+def test_a_server_that_lives_from_the_broker(connected: Server, broker: Broker) -> None:
+    assert "cannot be reached" in eventually(lambda: connected.log if "cannot be" in connected.log else "")
+    broker.start()
+    eventually(lambda: "NATS: connected" in connected.log)
+    time.sleep(0.3)
+    now = int(time.time()) // 10 * 10
+    job = {
+        "jobId": 9, "user": "ute", "cluster": "small", "startTime": now - 600, "numNodes": 1,
+        "resources": [{"hostname": "n01"}], "metaData": {"jobScript": "a\n\"b\""},
+    }  # fmt: skip
+    samples = b"cpu_load,hostname=n01 value=3 %d\n" % (now - 10)
+    with connected.client() as client:
+        assert client.post("/api/jobs/start_job/", json=job).status_code == 404
+        broker.publish("jobs", [b"nonsense", b"", event("start_job", job), event("start_job", job)])
+        listed = eventually(lambda: client.get("/api/jobs/?state=running&with-metadata=1").json()["jobs"])
+        assert listed[0]["metaData"]["jobScript"] == 'a\n"b"'
+        broker.publish("hpc", [samples])
+        query = {"cluster": "small", "from": now - 20, "to": now}
+        query |= {"queries": [{"metric": "cpu_load", "host": "n01"}]}
+
+        def stored() -> bool:
+            row = client.post("/api/query", json=query).json()["results"][0]
+            return bool(row) and 3 in row[0]["data"]
+
+        eventually(stored)
+        broker.kill()
+        broker.start()
+        eventually(lambda: "again" in connected.log, 5)
+        broker.publish("jobs", [event("stop_job", {"jobId": 9, "cluster": "small", "stopTime": now})])
+        eventually(lambda: client.get("/api/jobs/?state=completed").json()["jobs"])
+    assert "already exists" in connected.log
