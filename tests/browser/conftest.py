@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from conftest import ROOT, require_program
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from browser.site_data import Site, build
 
@@ -23,6 +23,10 @@ ARGUMENTS = [
 ]
 
 OpenPage = Callable[..., Page]
+
+expect.set_options(
+    timeout=20_000
+)  # ms; the live state moves every five seconds, slow machines take their time
 
 
 @pytest.fixture(scope="module")
