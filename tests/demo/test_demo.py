@@ -113,6 +113,11 @@ def running_jobs(api: Api) -> dict[int, dict[str, Any]]:
     return {job["jobId"]: job for job in answer["jobs"] if job["cluster"] == "noether"}
 
 
+def finished_jobs(api: Api) -> list[dict[str, Any]]:
+    _, answer = api.get("/api/jobs/", **{"state": "completed", "items-per-page": "1000"})
+    return [job for job in answer["jobs"] if job["cluster"] == "noether" and job["monitoringStatus"] == 3]
+
+
 def login(port: int, user: str, password: str) -> int:
     connection = http.client.HTTPConnection(HOST, port, timeout=10)
     form = f"username={user}&password={password}&redirect="
@@ -170,6 +175,21 @@ def test_a_killed_broker_comes_back_and_samples_go_on(demo: RunningDemo) -> None
         )
 
     assert eventually(goes_on)
+    assert demo.stop() == 0
+
+
+def test_after_a_kill_the_next_start_ends_what_was_left_and_completes_the_history(demo: RunningDemo) -> None:
+    demo.wait_for("Ctrl-C ends everything")
+    left = demo.programs()
+    demo.process.kill()
+    demo.process.wait()
+    assert all(process.is_running() for process in left)
+    demo.process = demo._start()
+    said = demo.wait_for("Ctrl-C ends everything")
+    assert f"ended {len(left)} programs" in said
+    assert not [process for process in left if process.is_running()]
+    api = demo.api()
+    assert eventually(lambda: finished_jobs(api))
     assert demo.stop() == 0
 
 
