@@ -277,10 +277,9 @@ class Demo:
         state = self._state
         before, done = ((state.history_end - at) // 3600 for at in (state.history_done_to, progress.done_to))
         state.history_done_to = progress.done_to
-        if progress.done_to <= state.history_start:
-            say(
-                f"history: complete, {_length(state.history_end - state.history_start)}, {progress.jobs} jobs"
-            )
+        if progress.complete:
+            say(f"history: complete, {_length(state.history_end - progress.done_to)}, {progress.jobs} jobs")
+            state.history_done_to = state.history_start  # what is too old by now is left out for good
         elif done // 12 > before // 12:
             say(f"history: {done} hours so far, {progress.jobs} jobs")
 

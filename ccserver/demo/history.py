@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +22,7 @@ from ccserver.demo.rest import Api, Unreachable
 from ccserver.demo.scheduler import Ended, Event, Started
 
 BLOCK = 3600  # seconds
+RETENTION = 48 * 3600  # of the store, as configured by the demo
 RETRY = 2.0
 
 
@@ -28,6 +30,7 @@ RETRY = 2.0
 class Progress:
     done_to: int  # everything from here to the end of the history is in
     jobs: int
+    complete: bool
 
 
 class Stopped(Exception):
@@ -63,19 +66,14 @@ class History:
         curves = {node: NodeCurves(node) for node in REPORTING}
         jobs = 0
         try:
-            for start, end in self._blocks(done_to):
+            for start, end in blocks(self._start, done_to, time.time):
                 self._send_samples(curves, start, end)
                 jobs += self._report_jobs(start, end)
-                progress(Progress(start, jobs))
+                done_to = start
+                progress(Progress(done_to, jobs, complete=False))
         except Stopped:
             return
-
-    def _blocks(self, done_to: int) -> Iterator[tuple[int, int]]:
-        end = done_to
-        while end > self._start:
-            start = max(self._start, end - BLOCK)
-            yield start, end
-            end = start
+        progress(Progress(done_to, jobs, complete=True))
 
     def _send_samples(self, curves: dict[str, NodeCurves], start: int, end: int) -> None:
         overlapping = [each for each in self._placements.values() if each.end > start and each.start < end]
@@ -114,7 +112,18 @@ def _lower_priority() -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
 
 
-def first_moment(now: int, length: float, retention: float = 48 * 3600) -> int:
+def first_moment(now: int, length: float) -> int:
     """Where a history of `length` seconds begins, clear of what the store would refuse as too old."""
     margin = 600  # the oldest hour is sent last, and by then it is older
-    return int(now - min(length, retention - margin)) if length else now
+    return int(now - min(length, RETENTION - margin)) if length else now
+
+
+def blocks(start: int, done_to: int, clock: Callable[[], float]) -> Iterator[tuple[int, int]]:
+    """Stretches from `done_to` back to `start`, up to the first that the store would refuse as too old."""
+    end = done_to
+    while end > start:
+        begin = max(start, end - BLOCK)
+        if begin < clock() - RETENTION:
+            return
+        yield begin, end
+        end = begin
