@@ -100,6 +100,7 @@ CASES = {
     "null where none may be": [Thing(), Thing(name=None)],
     "null inside": [Thing(items=[Thing(), Thing(flag=None)]), Thing()],
     "null of a nullable object": [Thing(inner=Thing(name=None)), Thing()],
+    "null item": [Thing(items=[None]), Thing()],
     "not a list": [Thing(items=3)],
     "infinite": [Thing(ratio=float("inf"))],
     "a failing resolver": [Thing(loaded_from="nowhere"), Thing()],
@@ -108,7 +109,10 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("query", [QUERY, QUERY.replace("name number", "name doubled number")])
+@pytest.mark.parametrize(
+    "query",
+    [QUERY, QUERY.replace("name number", "name doubled number"), "{ things { items { __typename } } }"],
+)
 def test_bulk_completion_equals_the_librarys(case: str, query: str) -> None:
     THINGS[:] = CASES[case]
     expected, result = run(Executor, query), run(BulkExecutor, query)

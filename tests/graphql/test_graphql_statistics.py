@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from graphql_world import World
 
+from ccserver.graphql.resolvers import analysis
 from ccserver.graphql.resolvers.analysis import count_points
 from ccserver.graphql.resolvers.statistics import histogram_points
 
@@ -112,6 +113,20 @@ def test_roofline_counts_points_of_all_hosts(world: World) -> None:
                  minX: 1, minY: 1, maxX: 1000, maxY: 100) }"""
     heatmap = world.data("root", query)["rooflineHeatmap"]
     assert heatmap == [[0, 0, 0], [0, 8, 0]]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        '{ jobsFootprints(metrics: ["cpu_load"]) { metrics { data } } }',
+        "{ rooflineHeatmap(filter: {}, rows: 2, cols: 3, minX: 1, minY: 1, maxX: 1000, maxY: 100) }",
+    ],
+)
+def test_too_many_jobs_for_an_analysis(world: World, query: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(analysis, "MOST_JOBS", 5)
+    world.data("root", query)
+    monkeypatch.setattr(analysis, "MOST_JOBS", 4)
+    assert "too many jobs matched (max: 4)" in world.error("root", query)
 
 
 def test_points_outside_the_bounds_and_gaps_are_skipped() -> None:

@@ -164,6 +164,12 @@ def test_more_are_refused_unexecuted() -> None:
     )
 
 
+def test_a_field_costs_one_plus_its_selection() -> None:
+    status, document = query("{" + " ".join(f"a{n}: tags {{ id name }}" for n in range(1667)) + "}")
+    assert (status, code(document)) == (200, "COMPLEXITY_LIMIT_EXCEEDED")
+    assert "complexity 5001," in document["errors"][0]["message"]
+
+
 def test_a_fragment_counts_at_each_spread() -> None:
     spreads = " ".join(f"b{n}: __typename ...F" for n in range(51))
     text = "{" + spreads + "} fragment F on Query { " + aliases(100) + " }"
