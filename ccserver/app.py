@@ -297,9 +297,7 @@ def _bridge(site: Site) -> Iterator[None]:
         feeds += metric_feeds(config.metric_store.subscriptions, site.store.write)
         pending_bytes = config.metric_store.ingest_queue
         subjects = ", ".join(feed.subject for feed in feeds)
-        _log.warning(
-            "samples on NATS subjects %s are not authenticated; protect them by broker rules", subjects
-        )
+        _log.warning("samples on NATS subjects %s are not authenticated: protect them there", subjects)
     events = EventReceiver(site, config.main.api_subjects) if config.main.api_subjects else None
     if events is not None:
         feeds += events.feeds()
