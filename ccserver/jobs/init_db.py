@@ -18,7 +18,7 @@ from ccserver.archive import BrokenEntry
 from ccserver.clusters import Clusters
 from ccserver.database import Database
 from ccserver.jobs.checks import check_job
-from ccserver.jobs.repository import JobRepository, insert_job
+from ccserver.jobs.repository import JobRepository, insert_job, insert_jobs
 from ccserver.jobs.tags import attach_new
 from ccserver.model.job import MONITORING_ARCHIVED, Job
 from ccserver.model.metrics import JobStatistic
@@ -108,6 +108,17 @@ def _batches(jobs: Iterator[Job]) -> Iterator[list[Job]]:
 
 
 def _store(connection: Connection, jobs: list[Job]) -> int:
+    """Number of jobs stored: usually all at once, one by one when any of them is refused."""
+    try:
+        with connection.begin_nested():
+            for id, job in zip(insert_jobs(connection, jobs), jobs, strict=True):
+                attach_new(connection, id, job.tags or ())
+            return len(jobs)
+    except Exception:  # one of them: find out which
+        return _store_singly(connection, jobs)
+
+
+def _store_singly(connection: Connection, jobs: list[Job]) -> int:
     stored = 0
     for job in jobs:
         try:
