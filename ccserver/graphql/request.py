@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
@@ -56,6 +56,7 @@ class Request:
     principal: Principal | None
     introspection: bool = False
     abandoned: bool = False
+    _known: dict[Hashable, Any] = field(default_factory=dict)
     tags: Batch[int, Sequence[Tag]] = field(init=False)
     metadata: Batch[int, dict[str, str] | None] = field(init=False)
     accounts: Batch[str, Principal] = field(init=False)
@@ -90,6 +91,12 @@ class Request:
         self.accounts.announce({job.user for job in known})
         self.tags.announce(ids)
         self.metadata.announce(ids)
+
+    def once(self, key: Hashable, work: Callable[[], Value]) -> Value:
+        """The result of `work`, which runs once per request and key: aliases often ask the same thing."""
+        if key not in self._known:
+            self._known[key] = work()
+        return cast(Value, self._known[key])
 
     def check_wanted(self) -> None:
         """Stop resolving when the client has left."""

@@ -28,16 +28,31 @@ def selected_fields(info: Info) -> set[str]:
     }
 
 
+def selected_by_aliases(info: Info) -> set[str]:
+    """As `selected_fields`, for all root fields of the operation that have the same name together."""
+    raw = info._raw_info
+    return {
+        name
+        for node in _fields(raw.operation.selection_set.selections, raw)
+        if node.name.value == raw.field_name and node.selection_set
+        for name in _names(node.selection_set.selections, raw)
+    }
+
+
 def _names(selections: Any, raw: GraphQLResolveInfo[Any]) -> Iterator[str]:
+    return (node.name.value for node in _fields(selections, raw))
+
+
+def _fields(selections: Any, raw: GraphQLResolveInfo[Any]) -> Iterator[FieldNode]:
     for node in selections:
         if not _included(node, raw):
             continue
         if isinstance(node, FieldNode):
-            yield node.name.value
+            yield node
         elif isinstance(node, InlineFragmentNode):
-            yield from _names(node.selection_set.selections, raw)
+            yield from _fields(node.selection_set.selections, raw)
         elif isinstance(node, FragmentSpreadNode):
-            yield from _names(raw.fragments[node.name.value].selection_set.selections, raw)
+            yield from _fields(raw.fragments[node.name.value].selection_set.selections, raw)
 
 
 def _included(node: SelectionNode, raw: GraphQLResolveInfo[Any]) -> bool:

@@ -7,11 +7,13 @@ carol (p1, four hosts). Time stands still at NOW.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sqlalchemy import Engine, event
 
 from ccserver.graphql import view
 from ccserver.graphql.request import Request
@@ -206,3 +208,19 @@ class World:
         """The message of the only error."""
         [error] = self.ask(user, query, **variables)["errors"]
         return str(error["message"])
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """The SQL statements that are run meanwhile."""
+    seen: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if not statement.startswith(("PRAGMA", "BEGIN")):
+            seen.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)

@@ -2,29 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from graphql_world import GPU, IDS, NOW, World
-from sqlalchemy import Engine, event
-
-
-@contextmanager
-def statements() -> Iterator[list[str]]:
-    """The SQL statements that are run meanwhile."""
-    seen: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        if not statement.startswith(("PRAGMA", "BEGIN")):
-            seen.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
-        yield seen
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
+from graphql_world import GPU, IDS, NOW, World, statements
 
 
 def numbers(world: World, user: str, filter: Any = None, **more: Any) -> list[int]:

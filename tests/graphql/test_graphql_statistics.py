@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from graphql_world import World
+from graphql_world import World, statements
 
 from ccserver.graphql.resolvers import analysis
 from ccserver.graphql.resolvers.analysis import count_points
@@ -46,6 +46,20 @@ def test_totals_and_groups_as_the_contract_shows_them(world: World) -> None:
     assert (histogram["metric"], histogram["unit"], histogram["stat"]) == ("mem_used", "GB", "max")
     assert [point["count"] for point in histogram["data"]] == [0, 1, 0, 0, 0, 0, 0, 0, 0, 1]
     assert histogram["data"][1] == {"bin": 2, "min": 6, "max": 12, "count": 1}
+
+
+def test_aliases_with_equal_filters_share_a_statement(world: World) -> None:
+    query = """{ a: jobsStatistics(groupBy: USER) { id totalJobs } b: jobsStatistics(groupBy: USER) { ...f }
+                 c: jobsStatistics(groupBy: CLUSTER) { id } d: jobsStatistics { totalJobs }
+                 e: jobsStatistics { runningJobs totalWalltime }
+                 f: jobsStatistics(filter: {user: {eq: "bob"}}) { totalJobs } } fragment f on JobsStatistics { id totalNodes }"""
+    with statements() as seen:
+        data = world.data("root", query)
+    assert len([statement for statement in seen if "FROM job" in statement]) == 4
+    assert data["a"][0] == {"id": "alice", "totalJobs": 2}
+    assert data["b"][0] == {"id": "alice", "totalNodes": 2}
+    assert (data["d"], data["f"]) == ([{"totalJobs": 5}], [{"totalJobs": 2}])
+    assert data["e"] == [{"runningJobs": 1, "totalWalltime": 28}]
 
 
 def test_a_user_counts_own_jobs_only(world: World) -> None:

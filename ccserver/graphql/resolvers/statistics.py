@@ -16,7 +16,7 @@ from strawberry import UNSET, Info
 from ccserver.graphql import arguments, outputs
 from ccserver.graphql.inputs import Aggregate, JobFilter, PageRequest, SortByAggregate
 from ccserver.graphql.request import Request, request_of
-from ccserver.graphql.selection import selected_fields
+from ccserver.graphql.selection import selected_by_aliases, selected_fields
 from ccserver.jobs import filters
 from ccserver.model.job import MONITORING_DISABLED, MONITORING_FAILED, Job
 
@@ -75,7 +75,11 @@ class Overall:
 
     @cached_property
     def _row(self) -> JobsStatistics:
-        return self.request.site.jobs.statistics(self.filters, self._viewer, totals=self.totals)[0]
+        jobs = self.request.site.jobs
+        key = ("totals of all", repr(self.filters))
+        return self.request.once(
+            key, lambda: jobs.statistics(self.filters, self._viewer, totals=self.totals)[0]
+        )
 
     @property
     def hist_duration(self) -> Sequence[HistogramPoint]:
@@ -174,7 +178,8 @@ def jobs_statistics(
 ) -> object:
     request = request_of(info)
     selected = selected_fields(info)
-    totals = {_TOTALS[name] for name in selected & set(_TOTALS)}
+    # one statement serves all aliases, so it computes what any of them selects
+    totals = {_TOTALS[name] for name in selected_by_aliases(info) & set(_TOTALS)}
     wanted = arguments.job_filters(filter)
     group = arguments.given(group_by)
     if group is not None:
@@ -216,15 +221,21 @@ def _groups(
     page: PageRequest | None,
     totals: set[str],
 ) -> Sequence[JobsStatistics]:
-    return request.site.jobs.statistics(
-        wanted,
-        request.job_viewer,
-        group_by=group.value,
-        sort_by=sort_by.value if sort_by else None,
-        page=page.page if page else 1,
-        items_per_page=page.items_per_page if page else EVERYTHING,
-        totals=totals,
-    )
+    number, items_per_page = (page.page, page.items_per_page) if page else (1, EVERYTHING)
+    viewer = request.job_viewer
+
+    def read() -> Sequence[JobsStatistics]:
+        return request.site.jobs.statistics(
+            wanted,
+            viewer,
+            group_by=group.value,
+            sort_by=sort_by.value if sort_by else None,
+            page=number,
+            items_per_page=items_per_page,
+            totals=totals,
+        )
+
+    return request.once(("totals by group", repr(wanted), group, sort_by, number, items_per_page), read)
 
 
 def _refuse_histograms(selected: set[str]) -> None:
