@@ -52,7 +52,8 @@ def test_aliases_with_equal_filters_share_a_statement(world: World) -> None:
     query = """{ a: jobsStatistics(groupBy: USER) { id totalJobs } b: jobsStatistics(groupBy: USER) { ...f }
                  c: jobsStatistics(groupBy: CLUSTER) { id } d: jobsStatistics { totalJobs }
                  e: jobsStatistics { runningJobs totalWalltime }
-                 f: jobsStatistics(filter: {user: {eq: "bob"}}) { totalJobs } } fragment f on JobsStatistics { id totalNodes }"""
+                 f: jobsStatistics(filter: {user: {eq: "bob"}}) { totalJobs } }
+               fragment f on JobsStatistics { id totalNodes }"""
     with statements() as seen:
         data = world.data("root", query)
     assert len([statement for statement in seen if "FROM job" in statement]) == 4
