@@ -3,7 +3,7 @@
 A job waits for archiving as long as its row says so: not running, monitoring status 1. The queue in memory
 only gives the order. Hence nothing is lost when the process dies: at the next start `run` looks for such rows
 and archives them from the restored metric store. An orderly shutdown (`drain`) gives the queue a time limit
-and marks what is left in it as failed, as the contract wants.
+and marks what is left in it as failed, as the contract wants, or leaves that to the next start too.
 """
 
 from __future__ import annotations
@@ -118,11 +118,12 @@ class Archiver:
                 self._running = False
                 self._change.notify_all()
 
-    def drain(self, timeout: float) -> int:
+    def drain(self, timeout: float, *, give_up: bool = True) -> int:
         """Accept no more jobs, finish the queued ones within `timeout` seconds, end `run`.
 
-        Jobs still queued then get monitoring status 2; returns their number. The one being archived is not
-        interrupted: should the process end before it is done, the next start archives it again.
+        Jobs still queued then get monitoring status 2, or stay for the next start where `give_up` is false
+        (right when the timeout is short and the store saves its samples); returns their number. The one being
+        archived is not interrupted: should the process end first, the next start archives it again.
         """
         with self._change:
             self._draining = True
@@ -132,10 +133,12 @@ class Archiver:
             left = list(self._queue)
             self._queue.clear()
             self._change.notify_all()
-        for id in left:
-            self._jobs.set_monitoring_status(id, MONITORING_FAILED)
+        if give_up:
+            for id in left:
+                self._jobs.set_monitoring_status(id, MONITORING_FAILED)
         if left:
-            log.warning("%d jobs were not archived before the shutdown: %s", len(left), left)
+            fate = "given up" if give_up else "left to the next start"
+            log.warning("%d jobs were not archived before the shutdown and are %s: %s", len(left), fate, left)
         return len(left)
 
     def _left_behind(self) -> Iterator[int]:

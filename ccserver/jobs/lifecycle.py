@@ -23,6 +23,7 @@ from ccserver.model.user import Principal
 
 log = logging.getLogger(__name__)
 
+_STORAGE_ERRORS = (SQLAlchemyError, OverflowError)  # the latter for numbers that no column holds
 UNFINISHED = frozenset({"running", "pending", "suspended"})
 
 
@@ -129,7 +130,7 @@ class JobLifeCycle:
             raise JobRefused(str(error)) from error
         except DuplicateJob as error:
             raise JobExists(str(error)) from error
-        except SQLAlchemyError as error:
+        except _STORAGE_ERRORS as error:
             log.exception("job %d on %s could not be stored", job.job_id, job.cluster)
             raise NotStored(f"insert into database failed: {_cause(error)}") from error
         try:
@@ -198,9 +199,12 @@ class JobLifeCycle:
         """Archive stopped jobs until `drain`; blocks, for one thread of its own."""
         self._archiver.run()
 
-    def drain(self, timeout: float) -> int:
-        """End archiving within `timeout` seconds; returns how many queued jobs were given up (status 2)."""
-        return self._archiver.drain(timeout)
+    def drain(self, timeout: float, *, give_up: bool = True) -> int:
+        """End archiving within `timeout` seconds; returns how many queued jobs were not archived.
+
+        Those get monitoring status 2, or wait for the next start where `give_up` is false.
+        """
+        return self._archiver.drain(timeout, give_up=give_up)
 
     @property
     def waiting(self) -> int:
@@ -220,7 +224,7 @@ class JobLifeCycle:
         duration = request.stop_time - job.start_time
         try:
             stopped = self._jobs.mark_stopped(job.id, state, duration)
-        except SQLAlchemyError as error:
+        except _STORAGE_ERRORS as error:
             log.exception("job %d could not be stopped", job.id)
             raise NotStored(f"marking job as '{state}' (DB ID: {job.id}) failed: {_cause(error)}") from error
         if not stopped:  # somebody else was faster
@@ -254,6 +258,6 @@ class JobLifeCycle:
                 log.exception("job %d: a hook failed", job.id)
 
 
-def _cause(error: SQLAlchemyError) -> str:
+def _cause(error: Exception) -> str:
     """The database's own words, without statement and values."""
     return str(getattr(error, "orig", None) or type(error).__name__)

@@ -235,6 +235,16 @@ def test_stop_checks_in_order(life_cycle: JobLifeCycle) -> None:
     assert refusal(lambda: life_cycle.stop_by_id(99, StopRequest(None, begin)))[0] == 404
 
 
+def test_times_that_no_column_holds_are_an_error_of_ours_not_a_crash(life_cycle: JobLifeCycle) -> None:
+    longest = (1 << 63) - 1
+    status, message = refusal(lambda: life_cycle.start(make_job(1, start_time=-longest)))
+    assert (status, message) == (500, "insert into database failed: OverflowError")
+    life_cycle.start(make_job(2, start_time=-5))
+    status, message = refusal(lambda: life_cycle.stop(StopRequest(2, longest)))
+    assert status == 500
+    assert message.startswith("marking job as 'completed'")
+
+
 def test_of_parallel_stops_one_wins(life_cycle: JobLifeCycle, jobs: JobRepository) -> None:
     begin = life_cycle.start(make_job(1)).start_time
     barrier = threading.Barrier(6)
@@ -369,6 +379,22 @@ def test_what_a_shutdown_leaves_in_the_queue_is_marked_failed(
     measured.gate.set()
     running.thread.join(WAIT)
     assert [job.monitoring_status for job in jobs.list()] == [3, 2, 2]
+
+
+def test_what_a_short_shutdown_leaves_is_archived_after_the_next_start(
+    make: Make, jobs: JobRepository
+) -> None:
+    life_cycle = make()
+    for number in (1, 2):
+        life_cycle.start(make_job(number))
+        life_cycle.stop(StopRequest(number, NOW))
+    assert life_cycle.drain(0, give_up=False) == 2
+    assert [job.monitoring_status for job in jobs.list()] == [1, 1]
+    done = threading.Semaphore(0)
+    with Running(make(stop_hooks=[lambda job: done.release()])):
+        assert done.acquire(timeout=WAIT)
+        assert done.acquire(timeout=WAIT)
+    assert [job.monitoring_status for job in jobs.list()] == [3, 3]
 
 
 def test_jobs_a_killed_process_left_behind_are_archived_at_the_next_start(
