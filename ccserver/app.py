@@ -260,7 +260,7 @@ def _periodic_work(site: Site, access: Access) -> list[tuple[float, Callable[[],
 
     cron = site.config.cron
     return [
-        (cron.commit_job_worker, site.jobs.take_over_cache),
+        (cron.commit_job_worker, site.life_cycle.take_over_cache),
         (cron.duration_worker, partial(update_durations, site.jobs)),
         (cron.footprint_worker, partial(update_footprints, site.jobs, site.clusters, site.metric_data)),
         (3600.0, access.limiter.forget_unused),
@@ -282,7 +282,7 @@ def _archiving(site: Site) -> Iterator[None]:
     try:
         yield
     finally:
-        site.life_cycle.drain(_PATIENCE)
+        site.life_cycle.drain(_PATIENCE, give_up=False)  # the next start archives them
 
 
 @contextmanager
