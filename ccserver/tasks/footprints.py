@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+import trio
 
 from ccserver.clusters import Clusters
 from ccserver.jobs.filters import IntRange, JobFilter, StringInput
@@ -39,7 +42,10 @@ class FootprintRun:
 
 
 def update_footprints(jobs: JobRepository, clusters: Clusters, metric_data: FootprintSource) -> FootprintRun:
-    """Recompute footprint and energy of running jobs older than 600 s, one transaction per cluster."""
+    """Recompute footprint and energy of running jobs older than 600 s, one transaction per cluster.
+
+    Ends between two jobs when the trio task that runs it is cancelled: thousands of jobs take a while.
+    """
     run = FootprintRun()
     for cluster in clusters.names():
         metrics = list(clusters[cluster].metrics)
@@ -58,6 +64,7 @@ def update_footprints(jobs: JobRepository, clusters: Clusters, metric_data: Foot
 def _refreshed(job: Job, metrics: Sequence[str], metric_data: FootprintSource, run: FootprintRun) -> bool:
     if job.monitoring_status != MONITORING_RUNNING:
         return False
+    _stop_when_cancelled()
     try:
         statistics = metric_data.job_statistics(job, metrics)
         if all(one == _NOTHING for one in statistics.values()):
@@ -69,3 +76,8 @@ def _refreshed(job: Job, metrics: Sequence[str], metric_data: FootprintSource, r
         run.skipped += 1
         return False
     return True
+
+
+def _stop_when_cancelled() -> None:
+    with contextlib.suppress(RuntimeError):  # not in a thread of trio: nobody can cancel
+        trio.from_thread.check_cancelled()

@@ -129,6 +129,22 @@ def test_footprints_of_running_jobs(
     assert [found[number].footprint for number in (2, 3, 4, 5, 6)] == 5 * [None]
 
 
+async def test_a_shutdown_does_not_wait_for_all_footprints(jobs: JobRepository, clusters: Clusters) -> None:
+    stored(jobs, *(make_job(number, duration=900) for number in range(1, 10)))
+    asked: list[int] = []
+    scope = trio.CancelScope()
+
+    class Slow(Statistical):
+        def job_statistics(self, job: Job, metrics: Sequence[str]) -> dict[str, Statistics]:
+            asked.append(job.job_id)
+            trio.from_thread.run_sync(scope.cancel)
+            return super().job_statistics(job, metrics)
+
+    with scope:
+        await trio.to_thread.run_sync(update_footprints, jobs, clusters, Slow(clusters, {}))
+    assert asked == [1]
+
+
 def test_a_job_that_stops_meanwhile_keeps_its_final_footprint(jobs: JobRepository) -> None:
     (id,) = stored(jobs, make_job(1, footprint={"cpu_load_avg": 9.0}))
     late = jobs.find(id)
