@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _HOUSEKEEPING = 1.0  # seconds
+_STOPPING = (signal.SIGTERM, signal.SIGINT)
 _EVENT_BYTES = 64 * 1024 * 1024  # may wait per subject when only events are received
 _PATIENCE = 1.5  # seconds that a stopping server gives each of archiver and threads
 
@@ -169,10 +170,25 @@ def run_server(
     site = build_site(config, database, archive)
     try:
         access = build_access(config, keys, site.users)
-        trio.run(_serve, site, access, sockets, tls, development)
+        early = _note_signals()
+        trio.run(_serve, site, access, sockets, tls, development, early)
     finally:
+        for number in _STOPPING:  # the interpreter's own end restores every other kind of handler
+            signal.signal(number, signal.SIG_IGN)
         if site.store is not None:
             site.store.close()
+
+
+def _note_signals() -> list[int]:
+    """From now on SIGTERM and SIGINT end nothing by themselves; returns the list they are noted in.
+
+    The task that listens to them lives shorter than the server: one that comes during the final checkpoint
+    must not kill it.
+    """
+    noted: list[int] = []
+    for number in _STOPPING:
+        signal.signal(number, lambda received, _: noted.append(received))
+    return noted
 
 
 def _tls(config: Config) -> ssl.SSLContext | None:
@@ -191,7 +207,12 @@ def _tls(config: Config) -> ssl.SSLContext | None:
 
 
 async def _serve(
-    site: Site, access: Access, sockets: list[socket.socket], tls: ssl.SSLContext | None, development: bool
+    site: Site,
+    access: Access,
+    sockets: list[socket.socket],
+    tls: ssl.SSLContext | None,
+    development: bool,
+    early_signals: list[int],
 ) -> None:
     from ccserver.live import EventStream, Hub, StatusReader
     from ccserver.rest.application import create_application
@@ -223,6 +244,8 @@ async def _serve(
         threads.enter_context(_bridge(site))
         async with trio.open_nursery() as nursery:
             await nursery.start(_watch_signals, hub.shutdown)
+            if early_signals:
+                hub.shutdown.set()
             nursery.start_soon(hub.run)
             for seconds, work in _periodic_work(site, access):
                 nursery.start_soon(every, seconds, work)
@@ -236,7 +259,7 @@ async def _serve(
 async def _watch_signals(
     shutdown: trio.Event, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
 ) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
+    with trio.open_signal_receiver(*_STOPPING) as received:
         task_status.started()
         async for number in received:
             _log.info("%s: shutting down", signal.Signals(number).name)

@@ -111,7 +111,8 @@ class Hub:
             topic = STATUS + cluster
             if topic in topics:
                 try:
-                    status = await trio.to_thread.run_sync(self._status.read, cluster)
+                    read = self._status.read
+                    status = await trio.to_thread.run_sync(read, cluster, abandon_on_cancel=True)
                 except Exception:
                     _log.exception("the status of cluster %s cannot be read", cluster)
                     continue

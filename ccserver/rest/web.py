@@ -87,7 +87,11 @@ class Call:
 async def in_thread(
     work: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
 ) -> Result:
-    return await trio.to_thread.run_sync(functools.partial(work, *args, **kwargs))
+    """Run blocking work in a worker thread; a caller that is cancelled does not wait for its end.
+
+    So neither a client that left nor a server that stops is held up by a long query.
+    """
+    return await trio.to_thread.run_sync(functools.partial(work, *args, **kwargs), abandon_on_cancel=True)
 
 
 Handler = Callable[Concatenate[Call, ...], Awaitable[Response]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import signal
 import socket
 import time
@@ -60,6 +61,20 @@ def test_open_connections_do_not_hold_up_the_end(running: Server, number: int) -
         while stream.recv(65536):  # until its end
             pass
     assert "Graceful shutdown completed" in running.log
+
+
+def test_a_client_that_does_not_read_is_cut_off(running: Server) -> None:
+    now = int(time.time()) // 10 * 10
+    rows = [{"metric": "cpu_load", "host": "n01"}] * 1000
+    body = json.dumps({"cluster": "small", "from": now - 20000, "to": now, "queries": rows}).encode()
+    with running.client() as client:
+        line = f"cpu_load,hostname=n01 value=1.25 {now - 10}\n"
+        assert client.post("/api/write?cluster=small", content=line).status_code == 200
+    with socket.create_connection(("127.0.0.1", running.port)) as connection:
+        head = f"POST /api/query HTTP/1.1\r\nhost: x\r\nx-auth-token: {running.token('adapter')}\r\n"
+        connection.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+        assert connection.recv(10).startswith(b"HTTP/1.1 2")
+        assert running.stop(timeout=PATIENCE) == 0
 
 
 def test_idle_connections_end_at_once(running: Server) -> None:
@@ -133,9 +148,11 @@ def test_without_authentication_everybody_is_admin(installation: Server) -> None
 
 def test_a_second_signal_changes_nothing(running: Server) -> None:
     assert running.process is not None
-    for _ in range(3):
+    while running.process.poll() is None:
         running.process.send_signal(signal.SIGTERM)
-    assert running.process.wait(PATIENCE) == 0
+        time.sleep(0.02)
+    assert running.process.returncode == 0
+    assert "Graceful shutdown completed" in running.log
 
 
 def test_the_database_file_stays_whole(running: Server, tmp_path: Path) -> None:
