@@ -12,7 +12,18 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from ccserver.auth.guards import Credentials, Group, Refused
-from ccserver.rest import frontend, graphql, jobs, metricstore, pages, settings, sites, static
+from ccserver.rest import (
+    frontend,
+    graphql,
+    jobs,
+    journal,
+    machine,
+    metricstore,
+    pages,
+    settings,
+    sites,
+    static,
+)
 from ccserver.rest.answers import HttpError, error_answer, json_answer, text_answer
 from ccserver.rest.gateway import Application, Gateway
 from ccserver.rest.ingest import Ingest
@@ -47,7 +58,7 @@ def create_application(web: Web, mounts: Mapping[str, Application] | None = None
 
     refusals = {group: json_refusal for group in Group} | {Group.PAGES: page_refusal}
     routes = Routes(app, web, refusals)
-    for area in (jobs, metricstore, sites, settings, frontend):
+    for area in (jobs, metricstore, sites, machine, settings, frontend, journal):
         area.register(routes)
     pages.register(routes, web)
     graphql.register(routes)

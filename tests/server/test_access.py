@@ -230,3 +230,33 @@ def test_own_settings(server: Server) -> None:
         assert client.post("/frontend/configuration/", data=form).text == "success"
         assert '"plotConfiguration_lineWidth":5' in client.get("/config").text
         assert client.post("/frontend/configuration/", data=form | {"value": "{"}).status_code == 422
+
+
+@pytest.mark.parametrize(
+    "query", ["search=$(id)", "search=a;b", "since=--file=/etc/passwd", "lines=0", "lines=x", "level=8"]
+)
+def test_log_viewer_takes_plain_words_only(server: Server, query: str) -> None:
+    with server.browser("boss") as client:
+        assert client.get(f"/frontend/logs/?{query}").status_code == 400
+    with server.browser("sue") as client:
+        assert client.get("/frontend/logs/").status_code == 403
+
+
+def test_machine_states_need_a_directory(server: Server) -> None:
+    with server.client() as client:
+        assert client.put("/api/machine_state/small/n01", content="{}").status_code == 404
+
+
+def test_machine_states(installation: Server) -> None:
+    installation.configure(lambda config: config["main"].update({"machine-state-dir": "./var/machines"}))
+    installation.start()
+    try:
+        with installation.client() as client:
+            assert client.get("/api/machine_state/small/n01").status_code == 404
+            assert client.put("/api/machine_state/small/n01", content='{"a": 1}').status_code == 201
+            found = client.get("/api/machine_state/small/n01")
+            assert (found.json(), "last-modified" in found.headers) == ({"a": 1}, True)
+            for path in ("..%2f..%2fetc/passwd", "small/..%2f..%2fx", "small/a%5cb", "small/a/b"):
+                assert client.get(f"/api/machine_state/{path}").status_code == 400, path
+    finally:
+        assert installation.stop() == 0

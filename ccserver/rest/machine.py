@@ -1,0 +1,60 @@
+"""State files of machines, kept for whoever wrote them. Source: spec/rest-api.md 4.5."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from email.utils import formatdate
+from pathlib import Path
+
+from quart import Response, request
+
+from ccserver.auth.guards import Group
+from ccserver.rest.answers import HttpError
+from ccserver.rest.web import Call, Routes
+
+
+def register(routes: Routes) -> None:
+    if routes.web.site.config.main.machine_state_dir:
+        routes.add("/api/machine_state/<path:place>", "GET", Group.API, read)
+        routes.add("/api/machine_state/<path:place>", "PUT POST", Group.API, write)
+
+
+def _file(call: Call, place: str) -> Path:
+    cluster, _, host = place.strip("/").partition("/")
+    for name, kind in ((cluster, "cluster"), (host, "host")):
+        if not name or name == "." or ".." in name or "/" in name or "\\" in name or "\0" in name:
+            raise HttpError(400, f"invalid {kind} name")
+    return Path(call.site.config.main.machine_state_dir) / cluster / f"{host}.json"
+
+
+async def write(call: Call, place: str) -> Response:
+    await call.run(_store, _file(call, place), await call.body())
+    return Response(b"", 201, content_type="application/json")
+
+
+def _store(path: Path, body: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as draft:
+        draft.write(body)
+    os.replace(draft.name, path)
+
+
+async def read(call: Call, place: str) -> Response:
+    found = await call.run(_load, _file(call, place))
+    if found is None:
+        raise HttpError(404, "there is no state of this machine")
+    body, changed = found
+    response = Response(body, content_type="application/json")
+    response.headers["Last-Modified"] = formatdate(changed, usegmt=True)
+    if request.headers.get("If-Modified-Since") == response.headers["Last-Modified"]:
+        response.status_code = 304
+        response.set_data(b"")
+    return response
+
+
+def _load(path: Path) -> tuple[bytes, float] | None:
+    try:
+        return path.read_bytes(), path.stat().st_mtime
+    except FileNotFoundError:
+        return None
