@@ -52,15 +52,7 @@ _VALUES = {
     "config": ("path", "configuration file (default ./config.json)"),
     "loglevel": ("level", "debug, info, warn, err or crit (default warn)"),
 }
-_UNFINISHED = (
-    "revert-db",
-    "force-db",
-    "optimize-db",
-    "sync-ldap",
-    "import-job",
-    "apply-tags",
-    "cleanup-checkpoints",
-)
+_UNFINISHED = ("revert-db", "sync-ldap", "import-job", "apply-tags", "cleanup-checkpoints")
 _TRUE, _FALSE = ("1", "t", "T", "true", "TRUE", "True"), ("0", "f", "F", "false", "FALSE", "False")
 
 
@@ -111,7 +103,13 @@ def run(flags: argparse.Namespace) -> None:
     if flags.migrate_db:
         _migrate(config)
         return
+    if flags.force_db:
+        _force(config)
+        return
     with _Opened(config) as opened:
+        if flags.optimize_db:
+            _optimize(config)
+            return
         _change_accounts(flags, config, keys, opened.users)
         if flags.init_db:
             _rebuild(config, opened)
@@ -177,6 +175,29 @@ def _migrate(config: Config) -> None:
     except (DatabaseVersionError, OSError) as error:
         raise Failure(str(error)) from None
     print(f"Database {config.main.db}: version {version}")
+
+
+def _force(config: Config) -> None:
+    from ccserver.database.versions import DatabaseVersionError, force_version
+
+    try:
+        force_version(config.main.db)
+    except (DatabaseVersionError, OSError) as error:
+        raise Failure(str(error)) from None
+    print(f"Database {config.main.db}: version set to {DATABASE_VERSION}")
+
+
+def _optimize(config: Config) -> None:
+    import sqlite3
+    from contextlib import closing
+
+    try:
+        with closing(sqlite3.connect(config.main.db, isolation_level=None)) as connection:
+            connection.execute("VACUUM")
+            connection.execute("ANALYZE")
+    except sqlite3.Error as error:
+        raise Failure(f"-optimize-db: {config.main.db}: {error}") from None
+    print(f"Database {config.main.db}: optimized")
 
 
 class _Opened:

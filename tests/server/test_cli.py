@@ -128,7 +128,7 @@ def test_a_password_may_contain_colons_and_accounts_can_go_again(installation: S
     assert "unknown user" in done.stderr
 
 
-@pytest.mark.parametrize("flag", ["-sync-ldap", "-apply-tags", "-optimize-db", "-import-job=a:b"])
+@pytest.mark.parametrize("flag", ["-sync-ldap", "-apply-tags", "-revert-db", "-import-job=a:b"])
 def test_a_flag_without_its_service_never_pretends(installation: Server, flag: str) -> None:
     done = ccserver(installation.folder, flag)
     assert done.returncode == 1
@@ -143,3 +143,14 @@ def test_log_lines_carry_priority_level_and_place(installation: Server) -> None:
     assert done.returncode == 0
     assert done.stderr.startswith("<4>[WARNING]  2")
     assert "loading.py:" in done.stderr
+
+
+def test_optimizing_and_forcing_the_database(installation: Server) -> None:
+    assert "optimized" in ccserver(installation.folder, "-optimize-db").stdout
+    import sqlite3
+
+    with sqlite3.connect(installation.folder / "var/job.db") as connection:
+        connection.execute("UPDATE schema_migrations SET dirty = 1")
+    assert ccserver(installation.folder).returncode == 1
+    assert ccserver(installation.folder, "-force-db").returncode == 0
+    assert ccserver(installation.folder).returncode == 0
