@@ -5,6 +5,7 @@ export interface Condensed {
   values: (number | null)[];
   average: number | null;
   largest: number;
+  samples: number;
 }
 
 /** One curve per metric for narrow places: what an average node of the job did. */
@@ -34,7 +35,7 @@ export function condense(data: MetricData, aggregation: string, nodes: number): 
       samples += 1;
     }
   }
-  return { values, average: samples ? sum / samples : null, largest };
+  return { values, average: samples ? sum / samples : null, largest, samples };
 }
 
 const COARSE_TO_FINE = ["node", "socket", "memoryDomain", "core", "hwthread", "accelerator"];
