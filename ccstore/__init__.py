@@ -12,7 +12,9 @@ from ccstore.types import (
     QueryAnswer,
     Rejection,
     RestoreReport,
+    Run,
     SeriesResult,
+    StoredSeries,
     StoreOptions,
     WriteReport,
 )
@@ -28,8 +30,10 @@ __all__ = [
     "QueryAnswer",
     "Rejection",
     "RestoreReport",
+    "Run",
     "SeriesResult",
     "StoreOptions",
+    "StoredSeries",
     "WriteReport",
     "resample",
 ]

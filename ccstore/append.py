@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccstore.kernels import grammar, ingest
-from ccstore.kernels.layout import ALIVE, BASE
 from ccstore.tables import StoreTables
 from ccstore.types import Rejection, WriteReport
 
@@ -37,13 +36,13 @@ _PADDING = 72
 _TEXT_LIMIT = 120  # characters of a bad line in a report
 _MOST_SCOPES = 1024  # different default clusters whose aliases are remembered
 
-assert ALIVE and BASE
-
 
 class Writer:
     """Takes messages; any number of threads may call `write`."""
 
-    def __init__(self, tables: StoreTables, lock: threading.Lock, retention: float, max_future: float) -> None:
+    def __init__(
+        self, tables: StoreTables, lock: threading.Lock, retention: float, max_future: float
+    ) -> None:
         self._tables = tables
         self._lock = lock
         self._message_lock = threading.Lock()

@@ -146,9 +146,7 @@ class Reader:
                 raise ValueError("[METRICSTORE]> cluster name cannot be empty")
             names = self.hosts(cluster)
             generated = [Query(metric, host) for host, _ in names for metric in for_all_nodes]
-        request = _Request(
-            start, to, with_stats, with_data, with_padding, _ALGORITHMS[resample_algorithm]
-        )
+        request = _Request(start, to, with_stats, with_data, with_padding, _ALGORITHMS[resample_algorithm])
         everything = [*queries, *generated]
         request.rows = [[] for _ in everything]
         plans = self._plan(cluster, request, everything)
@@ -342,7 +340,12 @@ class Reader:
             start = request.start
             if not request.with_padding:
                 start, data = _trimmed(
-                    request.start, plan.metric.frequency, data, int(extents[3 * i + 2]), int(firsts[i]), int(lasts[i])
+                    request.start,
+                    plan.metric.frequency,
+                    data,
+                    int(extents[3 * i + 2]),
+                    int(firsts[i]),
+                    int(lasts[i]),
                 )
             data, resolution = self._resampled(request, plan, data)
             request.rows[plan.row].append(

@@ -51,7 +51,7 @@ Component = tuple[str, str, str, str]
 
 def padded(text: bytes) -> NDArray[np.uint8]:
     """The text with the padding that kernels want behind it."""
-    return np.frombuffer(bytearray(text + bytes(72)), np.uint8)  # writable, as the kernels are declared
+    return np.frombuffer(bytearray(text + bytes(72)), np.uint8)
 
 
 class StoreTables:

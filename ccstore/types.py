@@ -128,6 +128,26 @@ class NodeHealth:
 
 
 @dataclass(frozen=True, slots=True)
+class Run:
+    """Stored slots of one page: nominal times of the first and the last filled one, and slots from one to the other."""
+
+    start: int
+    slots: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSeries:
+    """What the store holds of one series; `component` is (type, id, sub type, sub id), runs are oldest first."""
+
+    cluster: str
+    host: str
+    component: tuple[str, str, str, str]
+    metric: str
+    runs: list[Run]
+
+
+@dataclass(frozen=True, slots=True)
 class RestoreReport:
     """What came back: files read, files moved aside as damaged, series, samples (filled slots), seconds it took."""
 

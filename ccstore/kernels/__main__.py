@@ -19,7 +19,9 @@ def main() -> int:
             continue
         before = time.perf_counter()
         loaded = importlib.import_module(module.name)
-        compiled = [v for v in vars(loaded).values() if getattr(v, "stats", None) and v.__module__ == module.name]
+        compiled = [
+            v for v in vars(loaded).values() if getattr(v, "stats", None) and v.__module__ == module.name
+        ]
         cached = sum(1 for kernel in compiled if kernel.stats.cache_hits)
         fresh = sum(1 for kernel in compiled if kernel.stats.cache_misses)
         if cached or fresh:

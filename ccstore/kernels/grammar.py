@@ -131,7 +131,10 @@ def is_bool(text: NDArray[np.uint8], start: int, end: int) -> bool:
         if upper:
             return text[start + 2] == 76 and text[start + 3] == 83 and text[start + 4] == 69
         return (
-            text[start + 1] == 97 and text[start + 2] == 108 and text[start + 3] == 115 and text[start + 4] == 101
+            text[start + 1] == 97
+            and text[start + 2] == 108
+            and text[start + 3] == 115
+            and text[start + 4] == 101
         )
     return False
 
@@ -185,7 +188,13 @@ def valid_utf8(text: NDArray[np.uint8], at: int, end: int) -> bool:
 
 @part
 def token(
-    tokens: NDArray[np.int64], head: NDArray[np.int64], kind: int, start: int, end: int, value: int, value_end: int
+    tokens: NDArray[np.int64],
+    head: NDArray[np.int64],
+    kind: int,
+    start: int,
+    end: int,
+    value: int,
+    value_end: int,
 ) -> None:
     row = tokens[head[TOKENS]]
     row[KIND] = kind
@@ -204,7 +213,13 @@ def fail(head: NDArray[np.int64], at: int, reason: int) -> int:
 
 @part
 def read_field_value(
-    text: NDArray[np.uint8], at: int, end: int, tokens: NDArray[np.int64], head: NDArray[np.int64], key: int, key_end: int
+    text: NDArray[np.uint8],
+    at: int,
+    end: int,
+    tokens: NDArray[np.int64],
+    head: NDArray[np.int64],
+    key: int,
+    key_end: int,
 ) -> tuple[int, int]:
     """Reason (0: fine) and the position behind the value."""
     named_value = is_key(text, key, key_end, b"value")

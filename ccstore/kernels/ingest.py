@@ -171,9 +171,7 @@ def key_end(text: NDArray[np.uint8], start: int) -> int:
         x = word ^ _SPACES
         y = word ^ _BACKSLASHES
         # Bytes equal to blank or backslash, or below 0x20 (borrows may mark too much, never too little).
-        marks = (
-            ((x - _ONES) & ~x) | ((y - _ONES) & ~y) | ((word - _SPACES) & ~word)
-        ) & _HIGHS
+        marks = (((x - _ONES) & ~x) | ((y - _ONES) & ~y) | ((word - _SPACES) & ~word)) & _HIGHS
         if marks != _ZERO:
             i = np.int64(at)
             for j in range(i, i + 8):
@@ -283,7 +281,14 @@ def type_number(tables: Tables, text: NDArray[np.uint8], start: int, end: int) -
 
 @part
 def component_number(
-    tables: Tables, text: NDArray[np.uint8], start: int, end: int, type_end: int, parent: int, subtype: int, subtype_end: int
+    tables: Tables,
+    text: NDArray[np.uint8],
+    start: int,
+    end: int,
+    type_end: int,
+    parent: int,
+    subtype: int,
+    subtype_end: int,
 ) -> int:
     """Number of the component spelled `type NUL id NUL stype NUL sid` at text[start:end], made when new."""
     entry = name(tables.names, text, start, end - start, SPACE_COMPONENT)
@@ -570,7 +575,9 @@ def careful_line(
                 tables.unknown[note_unknown(tables, scratch, length)] += 1
                 return UNKNOWN_METRIC, -1
         return outcome, -1
-    outcome, number, flags, time, value = resolve(tables, text, tokens, head, request, default, scratch, spans)
+    outcome, number, flags, time, value = resolve(
+        tables, text, tokens, head, request, default, scratch, spans
+    )
     if outcome == UNKNOWN_METRIC:
         tables.unknown[number] += 1
     elif outcome == STORED:
@@ -746,3 +753,30 @@ def ingest(
     result[LINES] += lines
     result[OUTCOME + STORED] += stored
     return status
+
+
+CLUSTER_NAME = 0
+HOST_NAME_OF = 1
+COMPONENT_NAME = 2
+
+
+@kernel(int64, TABLES, int64, bytes1, int64_1)
+def intern(flat: Flat, what: int, text: NDArray[np.uint8], ends: NDArray[np.int64]) -> int:
+    """Number of a cluster, host or component, made when new; -1: not configured, a bad name, or no room.
+
+    The text is padded. `ends`: of a cluster (its end,), of a host (its end, cluster number), of a component the ends
+    of type, id, sub type and all.
+    """
+    tables = gather(flat)
+    if not room_in_ranges(tables):
+        return -1
+    if what == CLUSTER_NAME:
+        return cluster_number(tables, text, 0, ends[0], True) if good_top_name(text, 0, ends[0]) else -1
+    if what == HOST_NAME_OF:
+        return host_number(tables, text, 0, ends[0], ends[1]) if good_top_name(text, 0, ends[0]) else -1
+    if ends[3] == 0:
+        return 0
+    component = component_number(tables, text, 0, ends[1], ends[0], -1, 0, 0)
+    if ends[3] > ends[1]:
+        component = component_number(tables, text, 0, ends[3], ends[0], component, ends[1] + 1, ends[2])
+    return component

@@ -171,6 +171,7 @@ int64 = types.int64
 float64 = types.float64
 none = types.void
 bytes1 = types.Array(types.uint8, 1, "C")
+readonly_bytes1 = types.Array(types.uint8, 1, "C", readonly=True)
 int64_1 = types.Array(types.int64, 1, "C")
 int64_2 = types.Array(types.int64, 2, "C")
 int32_1 = types.Array(types.int32, 1, "C")

@@ -119,7 +119,14 @@ def find(table: ByteTable, text: NDArray[np.uint8], start: int, length: int, sco
 
 @part
 def add(
-    table: ByteTable, text: NDArray[np.uint8], start: int, length: int, scope: int, h: int, flags: int, value: int
+    table: ByteTable,
+    text: NDArray[np.uint8],
+    start: int,
+    length: int,
+    scope: int,
+    h: int,
+    flags: int,
+    value: int,
 ) -> int:
     """Appends a key that is not there; the caller made sure of room. Length is below 65536."""
     entry = table.used[ENTRIES]
@@ -204,7 +211,11 @@ def add_name(
 
 @kernel(int64, int64_1, int64_2, bytes1, int64_1, int64)
 def room(
-    slots: NDArray[np.int64], entries: NDArray[np.int64], text: NDArray[np.uint8], used: NDArray[np.int64], length: int
+    slots: NDArray[np.int64],
+    entries: NDArray[np.int64],
+    text: NDArray[np.uint8],
+    used: NDArray[np.int64],
+    length: int,
 ) -> int:
     return 1 if has_room(ByteTable(slots, entries, text, used), length) else 0
 
@@ -212,7 +223,9 @@ def room(
 # -- the directory: (host, metric, component) -> series --------------------------------------------------------
 
 HEAD = 0xFFFFFF  # in place of a component: the first series of a chain of all components
-OPEN_GROUP = 0xFFFF  # in place of a metric: the group of a host and step (in place of the component) with free rows
+OPEN_GROUP = (
+    0xFFFF  # in place of a metric: the group of a host and step (in place of the component) with free rows
+)
 
 
 @part

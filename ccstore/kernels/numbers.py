@@ -1,6 +1,6 @@
 """Text to numbers, as the line protocol spells them; results are within 1 ulp of the nearest double.
 
-Up to 19 digits are read into an integer. Small exponents are exact in double arithmetic (Clinger 1990); the
+Up to 20 digits are read into an integer. Small exponents are exact in double arithmetic (Clinger 1990); the
 others go through a table of powers of ten with twice the precision.
 """
 
@@ -45,6 +45,8 @@ _MAX_EXACT = np.uint64(1 << 53)
 _INT_MAX = np.uint64((1 << 63) - 1)
 _INT_MIN = np.uint64(1 << 63)
 _TEN = np.uint64(10)
+_TENTH = np.uint64(((1 << 64) - 1) // 10)
+_TWO64 = 18446744073709551616.0
 _ZERO = np.uint64(0)
 _SPLIT = 134217729.0  # 2**27 + 1
 
@@ -66,7 +68,10 @@ def scale(mantissa: np.uint64, exponent: int) -> float:
         return 0.0
     if exponent > _HIGHEST:
         return np.inf
-    rest = np.float64(np.int64(mantissa - np.uint64(value)))
+    if value == _TWO64:
+        rest = -np.float64(_ZERO - mantissa)
+    else:
+        rest = np.float64(np.int64(mantissa - np.uint64(value)))
     high = _HIGH[exponent - _LOWEST]
     low = _LOW[exponent - _LOWEST]
     # Product of two pairs of doubles (Dekker 1971).
@@ -79,7 +84,7 @@ def scale(mantissa: np.uint64, exponent: int) -> float:
     d = high - c
     error = ((a * c - product) + a * d + b * c) + b * d
     error += value * low + rest * high
-    return math.ldexp(product + error, np.int64(_EXPONENT[exponent - _LOWEST]))
+    return math.ldexp(product + error, int(_EXPONENT[exponent - _LOWEST]))
 
 
 @part
@@ -97,11 +102,15 @@ def read_number(text: NDArray[np.uint8], at: int) -> tuple[int, float, int]:
     begin = at
     c = np.int64(text[at])
     while 48 <= c <= 57:
-        if taken < 19:
+        if taken < 19 or (taken == 19 and mantissa < _TENTH):
             mantissa = mantissa * _TEN + np.uint64(c - 48)
             if mantissa != _ZERO:
                 taken += 1
+        elif taken == 19 and mantissa == _TENTH and c <= 53:
+            mantissa = mantissa * _TEN + np.uint64(c - 48)
+            taken += 1
         else:
+            taken = 20
             exponent += 1
         at += 1
         c = np.int64(text[at])

@@ -8,6 +8,7 @@ Source: spec/metric-store.md 3.3 and 3.4. The page of the newest window is reach
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ccstore.kernels.layout import (
     AGE,
@@ -239,6 +240,13 @@ def slot_of_late(tables: Tables, series: int, time: int) -> int:
 
 
 @part
+def offset_within(row: NDArray[np.int32], mean: int) -> int:
+    """Offset of a young segment moved by the mean deviation of its samples, at most by half a step."""
+    half = np.int64(row[STEP]) // 2
+    return np.int64(row[OFFSET]) + min(max(mean, -half), half)
+
+
+@part
 def slot_of_next(tables: Tables, series: int, time: int) -> int:
     """Slot of a sample newer than all before it, keeping one sample per slot in spite of jitter and drift."""
     row = tables.series[series]
@@ -291,13 +299,6 @@ def slot_of_next(tables: Tables, series: int, time: int) -> int:
         begin_segment(tables, series, slot, moved)
         row[AGE] = YOUNG
     return slot
-
-
-@part
-def offset_within(row: np.ndarray, mean: int) -> int:
-    """Offset of a young segment moved by the mean deviation of its samples, at most by half a step."""
-    half = np.int64(row[STEP]) // 2
-    return np.int64(row[OFFSET]) + min(max(mean, -half), half)
 
 
 @part

@@ -143,7 +143,12 @@ def combine_mean(
 
 @part
 def statistics(
-    values: NDArray[np.float32], at: int, count: int, scale: float, stats: NDArray[np.float64], extent: NDArray[np.int64]
+    values: NDArray[np.float32],
+    at: int,
+    count: int,
+    scale: float,
+    stats: NDArray[np.float64],
+    extent: NDArray[np.int64],
 ) -> None:
     """avg, min, max of what is there, and where it begins and ends; scales the values."""
     total = 0.0
@@ -176,7 +181,21 @@ def statistics(
         stats[:] = np.nan
 
 
-@kernel(none, TABLES, int64_1, int64_1, int64_1, int64_1, int64_1, int64_1, float64_1, int64_1, float32_1, float64_1, int64_1)
+@kernel(
+    none,
+    TABLES,
+    int64_1,
+    int64_1,
+    int64_1,
+    int64_1,
+    int64_1,
+    int64_1,
+    float64_1,
+    int64_1,
+    float32_1,
+    float64_1,
+    int64_1,
+)
 def read_many(
     flat: Flat,
     members: NDArray[np.int64],
@@ -275,7 +294,11 @@ def slot_time(tables: Tables, series: int, slot: int) -> int:
     segment = np.int64(tables.series[series, SEGMENT])
     while tables.segments[segment, SEGMENT_FIRST] > slot and tables.segments[segment, SEGMENT_OLDER] >= 0:
         segment = np.int64(tables.segments[segment, SEGMENT_OLDER])
-    return BASE + slot * np.int64(tables.series[series, STEP]) + np.int64(tables.segments[segment, SEGMENT_OFFSET])
+    return (
+        BASE
+        + slot * np.int64(tables.series[series, STEP])
+        + np.int64(tables.segments[segment, SEGMENT_OFFSET])
+    )
 
 
 @part
@@ -296,7 +319,12 @@ def rank(order: NDArray[np.int64], kind: int) -> int:
 
 @part
 def select(
-    tables: Tables, host: int, metric: int, order: NDArray[np.int64], out: NDArray[np.int64], parents: NDArray[np.int64]
+    tables: Tables,
+    host: int,
+    metric: int,
+    order: NDArray[np.int64],
+    out: NDArray[np.int64],
+    parents: NDArray[np.int64],
 ) -> int:
     """Series that answer for the host level: itself, else those of exactly one type, each with one sub type.
 
@@ -443,9 +471,7 @@ def last_value(tables: Tables, series: int) -> float:
     while page >= 0:
         window = np.int64(tables.pages[page, WINDOW])
         if window == slot >> SLOT_BITS:
-            return np.float64(
-                tables.slots[page * PAGE + (series & (ROWS - 1)) * SLOTS + (slot & SLOT_MASK)]
-            )
+            return np.float64(tables.slots[page * PAGE + (series & (ROWS - 1)) * SLOTS + (slot & SLOT_MASK)])
         if window < slot >> SLOT_BITS:
             break
         page = np.int64(tables.pages[page, OLDER])

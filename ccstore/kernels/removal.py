@@ -1,0 +1,302 @@
+"""Taking data out: retention, free, and giving rows back for use when no reader can see them any more.
+
+What is removed here is only unlinked and noted; `recycle` puts it on the free lists later.
+"""
+
+# mypy: disable-error-code="no-any-return"
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ccstore.kernels.layout import (
+    ALIVE,
+    COMPONENT,
+    FREE_GROUPS,
+    FREE_PAGES,
+    FREE_SEGMENTS,
+    GROUP_ALIVE,
+    GROUP_HOST,
+    GROUP_NEXT,
+    GROUP_STEP,
+    GROUP_USED,
+    HOST,
+    HOST_GROUPS,
+    HOST_KEPT,
+    HOST_SERIES,
+    LAST,
+    METRIC,
+    NEWER,
+    NEWEST,
+    NEXT,
+    OFFSET,
+    OLDER,
+    OLDEST,
+    PAGE,
+    PAGES_IN_USE,
+    ROW_BITS,
+    ROWS,
+    SEGMENT,
+    SEGMENT_FIRST,
+    SEGMENT_OFFSET,
+    SEGMENT_OLDER,
+    SERIES_LIVING,
+    SLOT_BITS,
+    SLOTS,
+    STEP,
+    TABLES,
+    WINDOW,
+    Flat,
+    Tables,
+    gather,
+    int64,
+    int64_1,
+    kernel,
+    none,
+    part,
+)
+from ccstore.kernels.lookup import HEAD, OPEN_GROUP, directory_find, directory_put, series_key
+from ccstore.kernels.raster import WANDER
+
+# progress[...] of a pass over the groups
+GROUP = 0  # next group to look at
+PAGES = 1  # pages noted
+GROUPS = 2
+SEGMENTS = 3
+SERIES = 4  # series removed
+PROGRESS_SIZE = 5
+
+
+@part
+def note(out: NDArray[np.int64], progress: NDArray[np.int64], which: int, number: int) -> None:
+    out[progress[which]] = number
+    progress[which] += 1
+
+
+@part
+def remove_series(
+    tables: Tables, series: int, segments: NDArray[np.int64], progress: NDArray[np.int64]
+) -> None:
+    row = tables.series[series]
+    host = np.int64(row[HOST])
+    metric = np.int64(row[METRIC])
+    row[ALIVE] = 0
+    tables.groups[series >> ROW_BITS, GROUP_ALIVE] -= 1
+    tables.hosts[host, HOST_SERIES] -= 1
+    tables.counts[SERIES_LIVING] -= 1
+    progress[SERIES] += 1
+    directory_put(tables, series_key(host, metric, np.int64(row[COMPONENT])), -1)
+    head = series_key(host, metric, HEAD)
+    following = np.int64(row[NEXT])
+    at = directory_find(tables.directory, head)
+    if at == series:
+        directory_put(tables, head, following)
+    else:
+        while tables.series[at, NEXT] != series:
+            at = np.int64(tables.series[at, NEXT])
+        tables.series[at, NEXT] = following
+    segment = np.int64(row[SEGMENT])
+    while segment >= 0 and progress[SEGMENTS] < segments.shape[0]:
+        note(segments, progress, SEGMENTS, segment)
+        segment = np.int64(tables.segments[segment, SEGMENT_OLDER])
+
+
+@part
+def drop_oldest(tables: Tables, group: int, pages: NDArray[np.int64], progress: NDArray[np.int64]) -> None:
+    page = np.int64(tables.groups[group, OLDEST])
+    newer = np.int64(tables.pages[page, NEWER])
+    tables.groups[group, OLDEST] = newer
+    if newer >= 0:
+        tables.pages[newer, OLDER] = -1
+    else:
+        tables.groups[group, NEWEST] = -1
+    note(pages, progress, PAGES, page)
+
+
+@part
+def remove_group(
+    tables: Tables,
+    group: int,
+    pages: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    progress: NDArray[np.int64],
+) -> bool:
+    """A group without living series; false when there was no room to note all of its pages."""
+    while tables.groups[group, OLDEST] >= 0:
+        if progress[PAGES] == pages.shape[0]:
+            return False
+        drop_oldest(tables, group, pages, progress)
+    host = np.int64(tables.groups[group, GROUP_HOST])
+    following = np.int64(tables.groups[group, GROUP_NEXT])
+    at = np.int64(tables.hosts[host, HOST_GROUPS])
+    if at == group:
+        tables.hosts[host, HOST_GROUPS] = following
+    else:
+        while tables.groups[at, GROUP_NEXT] != group:
+            at = np.int64(tables.groups[at, GROUP_NEXT])
+        tables.groups[at, GROUP_NEXT] = following
+    open_key = series_key(host, OPEN_GROUP, np.int64(tables.groups[group, GROUP_STEP]))
+    if directory_find(tables.directory, open_key) == group:
+        directory_put(tables, open_key, -1)
+    tables.groups[group, GROUP_HOST] = -1
+    note(groups, progress, GROUPS, group)
+    return True
+
+
+@part
+def drop_segments(
+    tables: Tables, series: int, cutoff: int, segments: NDArray[np.int64], progress: NDArray[np.int64]
+) -> None:
+    """Segments of which every slot lies before the cutoff."""
+    step = np.int64(tables.series[series, STEP])
+    segment = np.int64(tables.series[series, SEGMENT])
+    while segment >= 0:
+        older = np.int64(tables.segments[segment, SEGMENT_OLDER])
+        begin = np.int64(tables.segments[segment, SEGMENT_FIRST]) * step
+        begin += np.int64(tables.segments[segment, SEGMENT_OFFSET])
+        if older >= 0 and begin + step < cutoff:
+            tables.segments[segment, SEGMENT_OLDER] = -1
+            while older >= 0 and progress[SEGMENTS] < segments.shape[0]:
+                note(segments, progress, SEGMENTS, older)
+                older = np.int64(tables.segments[older, SEGMENT_OLDER])
+            return
+        segment = older
+
+
+@kernel(none, TABLES, int64, int64, int64, int64_1, int64_1, int64_1, int64_1)
+def retire(
+    flat: Flat,
+    stop: int,
+    cutoff: int,
+    spare: int,
+    pages: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    segments: NDArray[np.int64],
+    progress: NDArray[np.int64],
+) -> None:
+    """Drops what lies before the cutoff (relative to BASE) in groups progress[GROUP]..stop-1.
+
+    With `spare`, hosts that are kept are left alone. Ends early when `pages`, `groups` or `segments` is nearly full.
+    """
+    tables = gather(flat)
+    group = progress[GROUP]
+    while group < stop:
+        if (
+            progress[PAGES] == pages.shape[0]
+            or progress[GROUPS] == groups.shape[0]
+            or 2 * progress[SEGMENTS] > segments.shape[0]
+        ):
+            break
+        host = np.int64(tables.groups[group, GROUP_HOST])
+        if host < 0 or (spare and tables.hosts[host, HOST_KEPT]):
+            group += 1
+            continue
+        step = np.int64(tables.groups[group, GROUP_STEP])
+        for r in range(np.int64(tables.groups[group, GROUP_USED])):
+            series = (group << ROW_BITS) + r
+            row = tables.series[series]
+            if row[ALIVE] and row[SEGMENT] >= 0:
+                if (np.int64(row[LAST]) + 1) * step + np.int64(row[OFFSET]) < cutoff:
+                    remove_series(tables, series, segments, progress)
+                else:
+                    drop_segments(tables, series, cutoff, segments, progress)
+        if tables.groups[group, GROUP_ALIVE] == 0:
+            if not remove_group(tables, group, pages, groups, progress):
+                break
+        else:
+            while progress[PAGES] < pages.shape[0]:
+                page = np.int64(tables.groups[group, OLDEST])
+                if page < 0:
+                    break
+                behind = ((np.int64(tables.pages[page, WINDOW]) + 1) << SLOT_BITS) + WANDER
+                if behind * step >= cutoff:
+                    break
+                drop_oldest(tables, group, pages, progress)
+        group += 1
+    progress[GROUP] = group
+
+
+@part
+def nominal(tables: Tables, series: int, slot: int) -> int:
+    """Nominal time of a slot, relative to BASE."""
+    segment = np.int64(tables.series[series, SEGMENT])
+    while tables.segments[segment, SEGMENT_FIRST] > slot and tables.segments[segment, SEGMENT_OLDER] >= 0:
+        segment = np.int64(tables.segments[segment, SEGMENT_OLDER])
+    return slot * np.int64(tables.series[series, STEP]) + np.int64(tables.segments[segment, SEGMENT_OFFSET])
+
+
+@kernel(int64, TABLES, int64_1, int64, int64_1, int64_1, int64_1, int64_1)
+def free_series(
+    flat: Flat,
+    series: NDArray[np.int64],
+    to: int,
+    pages: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    segments: NDArray[np.int64],
+    progress: NDArray[np.int64],
+) -> int:
+    """Empties every page of these series of which the last sample's slot ends before `to` (relative to BASE).
+
+    Series without any sample left disappear. Returns the number of pages emptied, counted per series; stops at
+    series progress[GROUP] when the notes are nearly full.
+    """
+    tables = gather(flat)
+    count = np.int64(0)
+    at = progress[GROUP]
+    while at < series.shape[0]:
+        if (
+            2 * progress[PAGES] > pages.shape[0]
+            or progress[GROUPS] == groups.shape[0]
+            or 2 * progress[SEGMENTS] > segments.shape[0]
+        ):
+            break
+        s = series[at]
+        at += 1
+        row = tables.series[s]
+        if row[ALIVE] == 0 or row[SEGMENT] < 0:
+            continue
+        group = s >> ROW_BITS
+        left = False
+        page = np.int64(tables.groups[group, NEWEST])
+        while page >= 0:
+            begin = page * PAGE + (s & (ROWS - 1)) * SLOTS
+            last = np.int64(-1)
+            for i in range(SLOTS):
+                v = tables.slots[begin + i]
+                if v == v:
+                    last = i
+            if last >= 0:
+                slot = (np.int64(tables.pages[page, WINDOW]) << SLOT_BITS) + last
+                if nominal(tables, s, slot) + np.int64(row[STEP]) < to:
+                    for i in range(begin, begin + SLOTS):
+                        tables.slots[i] = np.float32(np.nan)
+                    count += 1
+                else:
+                    left = True
+            page = np.int64(tables.pages[page, OLDER])
+        if not left:
+            remove_series(tables, s, segments, progress)
+            if tables.groups[group, GROUP_ALIVE] == 0:
+                remove_group(tables, group, pages, groups, progress)
+    progress[GROUP] = at
+    return count
+
+
+@kernel(none, TABLES, int64_1, int64_1, int64_1)
+def recycle(
+    flat: Flat, pages: NDArray[np.int64], groups: NDArray[np.int64], segments: NDArray[np.int64]
+) -> None:
+    """Puts on the free lists what nobody can see any more. Aliases must be forgotten when groups are among it."""
+    tables = gather(flat)
+    counts = tables.counts
+    for page in pages:
+        tables.pages[page, OLDER] = counts[FREE_PAGES]
+        counts[FREE_PAGES] = page
+    counts[PAGES_IN_USE] -= pages.shape[0]
+    for group in groups:
+        tables.groups[group, GROUP_NEXT] = counts[FREE_GROUPS]
+        counts[FREE_GROUPS] = group
+    for segment in segments:
+        tables.segments[segment, SEGMENT_OLDER] = counts[FREE_SEGMENTS]
+        counts[FREE_SEGMENTS] = segment

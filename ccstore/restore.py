@@ -1,0 +1,236 @@
+"""Checkpoint files: reading them back into a store that may already be taking writes.
+
+A file or block that is damaged costs itself only: what can be read is used, the file is moved aside.
+"""
+
+from __future__ import annotations
+
+import logging
+import struct
+import threading
+import time
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import lz4.block
+import msgpack
+import numpy as np
+from numpy.typing import NDArray
+
+from ccstore import checkpoint
+from ccstore.checkpoint import BLOCK, END, FRAME, HEADER, MAGIC, VERSION
+from ccstore.kernels import ingest, snapshot
+from ccstore.kernels.layout import BASE
+from ccstore.tables import StoreTables, padded
+from ccstore.types import RestoreReport
+
+log = logging.getLogger(__name__)
+
+_LARGEST = 1 << 26  # bytes of a part of a block: guards against a size that is damage
+
+
+class Damaged(Exception):
+    """A file that is not, or not completely, a checkpoint."""
+
+
+@dataclass(slots=True)
+class _Block:
+    meta: Mapping[str, Any]
+    rows: NDArray[np.float32]
+
+
+class Restorer:
+    """Puts the checkpoints of a directory back."""
+
+    def __init__(self, tables: StoreTables, lock: threading.Lock, directory: Path) -> None:
+        self._tables = tables
+        self._lock = lock
+        self._directory = directory
+
+    def restore(self, cutoff: int) -> RestoreReport:
+        """Everything that ends at or after the cutoff (unix seconds); kept hosts completely. Never raises for
+        what is in the directory."""
+        started = time.perf_counter()
+        series = samples = files = damaged = 0
+        for path in self._directory.glob("*.unfinished"):
+            if path.is_file():
+                path.unlink(missing_ok=True)
+        for _, path in reversed(checkpoint.checkpoints(self._directory)):
+            files += 1
+            whole = True
+            try:
+                for block in blocks_of(path):
+                    try:
+                        made, stored = self._insert(block, cutoff)
+                    except (KeyError, TypeError, ValueError, IndexError) as error:
+                        log.warning("%s: a block is not what it should be: %r", path, error)
+                        whole = False
+                        continue
+                    series += made
+                    samples += stored
+            except (Damaged, OSError) as error:
+                log.warning("%s: %s", path, error)
+                whole = False
+            if whole:
+                # The newest whole file has everything; an older one stayed behind when it could not be removed.
+                break
+            damaged += 1
+            self._move_aside(path)
+        return RestoreReport(files, damaged, series, samples, time.perf_counter() - started)
+
+    def _move_aside(self, path: Path) -> None:
+        target = path.with_name(path.name + ".damaged")
+        number = 1
+        while target.exists():
+            target = path.with_name(f"{path.name}.damaged-{number}")
+            number += 1
+        try:
+            path.rename(target)
+            log.warning("%s: damaged, what could be read was used; now %s", path, target.name)
+        except OSError as error:
+            log.warning("%s: damaged, and could not be moved aside: %s", path, error)
+
+    def _insert(self, block: _Block, cutoff: int) -> tuple[int, int]:
+        """Series made and samples stored."""
+        meta = block.meta
+        n, m, r = meta["series"], meta["segments"], meta["rows"]
+        columns = np.empty((snapshot.COLUMNS, n), np.int64)
+        for i, name in enumerate(checkpoint.COLUMNS):
+            columns[i] = np.frombuffer(meta[name], "<i8")
+        segments = np.empty((m, 2), np.int64)
+        segments[:, 0] = np.frombuffer(meta["segment_first"], "<i8")
+        segments[:, 1] = np.frombuffer(meta["segment_offset"], "<i8")
+        firsts = np.frombuffer(meta["row_first"], "<i8").astype(np.int64)
+        slots = int(meta["slots"])
+        if len(firsts) != r or len(block.rows) != r * slots:
+            raise ValueError("rows do not fit their number")
+        if (
+            columns[snapshot.C_SEGMENTS].sum() != m
+            or columns[snapshot.C_ROWS].sum() != r
+            or columns.size == 0
+        ):
+            raise ValueError("series do not fit their segments and rows")
+        if columns[[snapshot.C_SEGMENTS, snapshot.C_ROWS]].min() < 0 or columns[snapshot.C_STEP].min() < 1:
+            raise ValueError("a count is below zero or a step below one")
+        self._number(meta, columns)
+        progress = np.zeros(4, np.int64)
+        stored = 0
+        while True:
+            with self._lock:
+                self._tables.grow()
+                stored += snapshot.insert(
+                    self._tables.flat, columns, segments, firsts, block.rows, slots, cutoff - BASE, progress
+                )
+            if progress[0] == n:
+                return int(progress[3]), int(stored)
+
+    def _number(self, meta: Mapping[str, Any], columns: NDArray[np.int64]) -> None:
+        """Replaces the block's numbers of hosts, metrics and components by those of this store."""
+        with self._lock:
+            hosts, clusters = [], []
+            for cluster, host in meta["hosts"]:
+                number = self._intern(ingest.CLUSTER_NAME, cluster.encode(), len(cluster.encode()), 0, 0, 0)
+                clusters.append(number)
+                encoded = host.encode()
+                hosts.append(
+                    self._intern(ingest.HOST_NAME_OF, encoded, len(encoded), number, 0, 0)
+                    if number >= 0
+                    else -1
+                )
+            components = [self._component(*map(str.encode, parts)) for parts in meta["components"]]
+            tables = [int(self._tables.clusters[c]) if c >= 0 else -1 for c in clusters]
+        known = self._tables.table_metrics
+        names = meta["metrics"]
+        # A metric of the same name is another one in another cluster.
+        by_table = {
+            t: np.array([known[t].get(name, (-1,))[0] if t >= 0 else -1 for name in names], np.int64)
+            for t in set(tables)
+        }
+        host_of = columns[snapshot.C_HOST]
+        metric_of = columns[snapshot.C_METRIC].copy()
+        table_of = np.array(tables, np.int64)[host_of]
+        for table, numbers in by_table.items():
+            chosen = table_of == table
+            columns[snapshot.C_METRIC, chosen] = numbers[metric_of[chosen]]
+        columns[snapshot.C_COMPONENT] = np.array(components, np.int64)[columns[snapshot.C_COMPONENT]]
+        columns[snapshot.C_HOST] = np.array(hosts, np.int64)[host_of]
+
+    def _component(self, kind: bytes, one: bytes, subtype: bytes, sub: bytes) -> int:
+        if not kind:
+            return 0
+        text = kind + b"\0" + one
+        parent = len(text)
+        end = parent
+        if subtype or sub:
+            text += b"\0" + subtype
+            end = len(text)
+            text += b"\0" + sub
+        return self._intern(ingest.COMPONENT_NAME, text, len(kind), parent, end, len(text))
+
+    def _intern(self, what: int, text: bytes, *ends: int) -> int:
+        self._tables.grow()
+        return int(ingest.intern(self._tables.flat, what, padded(text), np.array(ends, np.int64)))
+
+
+def blocks_of(path: Path) -> Iterator[_Block]:
+    """All good blocks of a file. Raises Damaged, after the last of them, when the file is not whole."""
+    with open(path, "rb") as file:
+        header = read_header(file)
+        slots = header["slots"]
+        trouble: str | None = None
+        while True:
+            at = file.tell()
+            raw = file.read(FRAME.size)
+            if len(raw) < FRAME.size:
+                raise Damaged(trouble or f"ends at byte {at} without its end block")
+            magic, stored_meta, stored_rows, meta_size, rows_size, check = FRAME.unpack(raw)
+            if magic not in (BLOCK, END) or max(stored_meta, stored_rows, meta_size, rows_size) > _LARGEST:
+                raise Damaged(trouble or f"no block at byte {at}")
+            payload = file.read(stored_meta + stored_rows)
+            if len(payload) < stored_meta + stored_rows:
+                raise Damaged(trouble or f"the block at byte {at} is cut off")
+            if zlib.crc32(payload, zlib.crc32(raw[:-4])) != check:
+                trouble = trouble or f"wrong checksum of the block at byte {at}"
+                continue
+            try:
+                meta = msgpack.unpackb(
+                    lz4.block.decompress(payload[:stored_meta], uncompressed_size=meta_size)
+                )
+                shuffled = (
+                    lz4.block.decompress(payload[stored_meta:], uncompressed_size=rows_size)
+                    if rows_size
+                    else b""
+                )
+            except (ValueError, lz4.block.LZ4BlockError, msgpack.exceptions.UnpackException) as error:
+                trouble = trouble or f"the block at byte {at} cannot be decoded: {error}"
+                continue
+            if magic == END:
+                if trouble:
+                    raise Damaged(trouble)
+                return
+            rows = np.empty(len(shuffled) // 4, np.float32)
+            snapshot.unshuffle(np.frombuffer(shuffled, np.uint8), rows)
+            yield _Block({**meta, "slots": slots}, rows)
+
+
+def read_header(file: BinaryIO) -> dict[str, Any]:
+    """The header of a checkpoint; raises Damaged when it is none of ours."""
+    raw = file.read(HEADER.size)
+    try:
+        magic, version, size, check = HEADER.unpack(raw)
+    except struct.error:
+        raise Damaged("too short for a checkpoint") from None
+    if magic != MAGIC:
+        raise Damaged("not a checkpoint")
+    if version != VERSION:
+        raise Damaged(f"a checkpoint of version {version}; this program reads version {VERSION}")
+    packed = file.read(min(size, _LARGEST))
+    if zlib.crc32(packed) != check:
+        raise Damaged("wrong checksum of the header")
+    header: dict[str, Any] = msgpack.unpackb(packed)
+    if header.get("base") != BASE or not isinstance(header.get("slots"), int):
+        raise Damaged("a checkpoint with another time base")
+    return header

@@ -1,0 +1,190 @@
+"""The way of samples out of memory: age, memory cap, and `free`.
+
+Nothing that a reader may be looking at is used again: what a pass removes waits in limbo until every read that
+had begun before it has ended.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ccstore.kernels import layout, reading, removal
+from ccstore.kernels.layout import BASE
+from ccstore.tables import StoreTables
+
+log = logging.getLogger(__name__)
+
+_GROUPS_PER_HOLD = 1024  # of the writers' lock: below a millisecond
+_NOTES = 1 << 16
+_FRACTIONS = (1.0, 0.75, 0.5, 0.25)
+
+
+@dataclass(slots=True)
+class _Removed:
+    at: int  # number of the first read that cannot have seen it
+    pages: NDArray[np.int64]
+    groups: NDArray[np.int64]
+    segments: NDArray[np.int64]
+
+
+class Readers:
+    """Which reads are going on, by number."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count()
+        self._active: dict[int, None] = {}
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        number = next(self._numbers)
+        self._active[number] = None
+        # A number drawn but not yet entered cannot have followed any link: it reads the tables after this line.
+        try:
+            yield
+        finally:
+            del self._active[number]
+
+    def next_number(self) -> int:
+        return next(self._numbers)
+
+    def oldest(self) -> int:
+        """Number below which every read has ended."""
+        return min(self._active.copy(), default=1 << 62)
+
+
+class Retention:
+    """Removes old data; one pass at a time, in short holds of the writers' lock."""
+
+    def __init__(self, tables: StoreTables, lock: threading.Lock, readers: Readers) -> None:
+        self._tables = tables
+        self._lock = lock
+        self._readers = readers
+        self._pass = threading.Lock()
+        self._limbo: deque[_Removed] = deque()
+        self._progress = np.zeros(removal.PROGRESS_SIZE, np.int64)
+        self._pages = np.empty(_NOTES, np.int64)
+        self._groups = np.empty(_NOTES, np.int64)
+        self._segments = np.empty(_NOTES, np.int64)
+        self.removed_pages = 0
+        self.removed_series = 0
+
+    def drop_before(self, time: int, *, spare: bool = True) -> int:
+        """Drops pages, series and hosts that end before `time` (unix seconds); returns the number of pages.
+
+        With `spare`, hosts of running jobs are left alone.
+        """
+        with self._pass:
+            dropped = 0
+            self._progress[removal.GROUP] = 0
+            while True:
+                self._begin()
+                with self._lock:
+                    groups = int(self._tables.counts[layout.GROUP_COUNT])
+                    begin = int(self._progress[removal.GROUP])
+                    stop = min(begin + _GROUPS_PER_HOLD, groups)
+                    removal.retire(
+                        self._tables.flat,
+                        stop,
+                        time - BASE,
+                        spare,
+                        self._pages,
+                        self._groups,
+                        self._segments,
+                        self._progress,
+                    )
+                dropped += self._end()
+                if int(self._progress[removal.GROUP]) >= groups:
+                    return dropped
+
+    def free(self, series: NDArray[np.int64], to: int) -> int:
+        """Empties the pages of these series that end before `to`; returns their number, counted per series."""
+        with self._pass:
+            freed = 0
+            self._progress[removal.GROUP] = 0
+            while int(self._progress[removal.GROUP]) < len(series):
+                self._begin()
+                done = int(self._progress[removal.GROUP])
+                with self._lock:
+                    freed += removal.free_series(
+                        self._tables.flat,
+                        series[: done + _GROUPS_PER_HOLD],
+                        to - BASE,
+                        self._pages,
+                        self._groups,
+                        self._segments,
+                        self._progress,
+                    )
+                self._end()
+            return freed
+
+    def _begin(self) -> None:
+        self._progress[removal.PAGES :] = 0
+
+    def _end(self) -> int:
+        pages, groups, segments, series = self._progress[removal.PAGES :].tolist()
+        if pages or groups or segments:
+            self._limbo.append(
+                _Removed(
+                    self._readers.next_number(),
+                    self._pages[:pages].copy(),
+                    self._groups[:groups].copy(),
+                    self._segments[:segments].copy(),
+                )
+            )
+        self.removed_pages += pages
+        self.removed_series += series
+        return int(pages)
+
+    def recycle(self) -> None:
+        """Gives back what nobody can see any more."""
+        with self._pass:
+            while self._limbo and self._limbo[0].at <= self._readers.oldest():
+                removed = self._limbo.popleft()
+                with self._lock:
+                    removal.recycle(self._tables.flat, removed.pages, removed.groups, removed.segments)
+                    if len(removed.groups):
+                        # Their rows will be other series; an old alias must not lead there.
+                        self._tables.forget_aliases()
+
+    def enforce_cap(self, cap: int, now: int, retention: float) -> None:
+        """Over the cap: protected data first, then what is older than 75 %, 50 %, 25 % of the retention."""
+        for fraction in _FRACTIONS:
+            used = self._tables.resident_bytes()
+            if used <= cap:
+                return
+            cutoff = int(now - fraction * retention)
+            pages = self.drop_before(cutoff, spare=False)
+            self.recycle()
+            log.warning(
+                "memory cap: %d bytes of %d in use; dropped %d pages older than %d %% of the retention, %d bytes left",
+                used,
+                cap,
+                pages,
+                round(100 * fraction),
+                self._tables.resident_bytes(),
+            )
+
+    def keep(self, hosts: Sequence[int]) -> None:
+        """From now on exactly these hosts are kept whatever their age."""
+        with self._lock:
+            count = int(self._tables.counts[layout.HOST_COUNT])
+            kept = self._tables.hosts[:count, layout.HOST_KEPT]
+            kept[:] = 0
+            kept[list(hosts)] = 1
+
+    def series_of(self, host: int) -> NDArray[np.int64]:
+        out = np.empty(4096, np.int64)
+        while True:
+            count = int(reading.series_of_host(self._tables.flat, host, out))
+            if count <= len(out):
+                return out[:count]
+            out = np.empty(2 * count, np.int64)

@@ -1,0 +1,107 @@
+"""Slow, obvious twins of the compiled kernels: plain Python that can be checked by eye."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+
+def number(text: str) -> float | None:
+    """A float, int or uint of the line protocol; None when it is none of them or does not fit."""
+    body = text.removeprefix("-")
+    if body[-1:] in ("i", "u"):
+        digits = body[:-1]
+        if not digits or not set(digits) <= set("0123456789"):
+            return None
+        value = int(digits)
+        if body[-1] == "u":
+            return float(value) if body == text and value < 2**64 else None
+        value = -value if body != text else value
+        return float(value) if -(2**63) <= value < 2**63 else None
+    mantissa, e, exponent = body.lower().partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    if not whole + fraction or not set(whole + fraction) <= set("0123456789"):
+        return None
+    digits = exponent[1:] if exponent[:1] in ("+", "-") else exponent
+    if e and (not digits or not set(digits) <= set("0123456789")):
+        return None
+    result = float(text)
+    return result if math.isfinite(result) else None
+
+
+def seconds(time: int) -> int:
+    """Unix seconds of a time stamp by its magnitude."""
+    for limit, unit in ((10**11, 1), (10**14, 10**3), (10**17, 10**6)):
+        if abs(time) < limit:
+            return time // unit
+    return time // 10**9
+
+
+def average(values: Sequence[float], every: int) -> list[float]:
+    """Mean of what is there in each group of `every` points; a rest is left out."""
+    points = []
+    for i in range(len(values) // every):
+        group = [v for v in values[i * every : (i + 1) * every] if not math.isnan(v)]
+        points.append(sum(group) / len(group) if group else math.nan)
+    return points
+
+
+def largest_triangles(values: Sequence[float], points: int) -> list[float]:
+    """LTTB, written as spec/metric-store.md 5 words it."""
+    n = len(values)
+    if points <= 2:
+        return [values[0], values[-1]]
+    width = (n - 2) / (points - 2)
+    chosen = 0
+    low, middle = 1, math.floor(width) + 1
+    out = [values[0]]
+    for i in range(points - 2):
+        high = math.floor((i + 2) * width) + 1
+        if high >= n - 1:
+            high = n - 2
+        bucket = range(middle, high + 1)
+        x = sum(bucket) / len(bucket) if bucket else math.nan
+        y = sum(values[j] for j in bucket) / len(bucket) if bucket else math.nan
+        best, at = -1.0, low
+        for j in range(low, middle):
+            area = abs((chosen - j) * (y - values[chosen]) - (chosen - x) * (values[j] - values[chosen])) / 2
+            if math.isnan(area) or area > best:
+                best, at = area, j
+        out.append(values[at])
+        chosen, low, middle = at, middle, high
+    return [*out, values[-1]]
+
+
+def combine(children: Sequence[Sequence[float]], aggregation: str) -> list[float]:
+    """Children on one raster to one series; those without any value do not take part."""
+    present = [child for child in children if not all(map(math.isnan, child))]
+    if not present:
+        return [math.nan] * len(children[0])
+    if aggregation == "sum":
+        return [math.fsum(column) for column in zip(*present, strict=True)]
+    means = []
+    for column in zip(*present, strict=True):
+        there = [v for v in column if not math.isnan(v)]
+        means.append(sum(there) / len(there) if there else math.nan)
+    return means
+
+
+class Series:
+    """A series whose sender keeps its phase: every sample in the slot nearest to the first one's raster."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+        self.phase: int | None = None
+        self.slots: dict[int, float] = {}
+
+    def write(self, time: int, value: float) -> None:
+        if self.phase is None:
+            self.phase = time
+        self.slots[(time - self.phase + self.step // 2) // self.step] = value
+
+    def read(self, start: int, to: int) -> list[float]:
+        assert self.phase is not None
+        return [
+            self.slots.get((time - self.phase + self.step // 2) // self.step, math.nan)
+            for time in range(start, to, self.step)
+        ]
