@@ -52,7 +52,8 @@ def baseline(payloads: list[bytes]) -> float:
 
 
 def measured(flushes: list[list[bytes]]) -> tuple[float, float]:
-    """Median lines per CPU second of the flushes after the first, and of the first, which creates all series."""
+    """Median lines per CPU second of the flushes after the first, and of the first, which creates all
+    series."""
     metrics = [Metric(m, 60) for m in NODE] + [Metric(m, 60, "sum", "hwthread") for m in THREAD]
     store = MetricStore({"bench": metrics}, StoreOptions(), clock=lambda: START + 3600.0)
     rates = []

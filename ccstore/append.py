@@ -1,4 +1,5 @@
-"""The way of samples into the store: messages of line protocol, one after the other, in short holds of the lock."""
+"""The way of samples into the store: messages of line protocol, one after the other, in short holds of the
+lock."""
 
 from __future__ import annotations
 
@@ -65,7 +66,8 @@ class Writer:
         self.message_bytes = 0
 
     def write(self, payload: bytes | bytearray | memoryview, default_cluster: str, now: int) -> WriteReport:
-        """Stores the good lines of a message. One message is taken at a time, in short holds of the store's lock."""
+        """Stores the good lines of a message. One message is taken at a time, in short holds of the store's
+        lock."""
         source = np.frombuffer(payload, np.uint8)
         size = len(source)
         with self._message_lock:

@@ -96,7 +96,7 @@ class CheckpointWriter:
         return written
 
     def _write_to(self, file: BinaryIO, sequence: int, created: float) -> Written:
-        header = msgpack.packb(
+        header = pack(
             {"created": created, "sequence": sequence, "kind": "full", "base": BASE, "slots": SLOTS}
         )
         file.write(HEADER.pack(MAGIC, VERSION, len(header), zlib.crc32(header)) + header)
@@ -157,11 +157,36 @@ class CheckpointWriter:
         }
 
 
+# lz4 and msgpack come without type hints.
+def pack(document: dict[str, Any]) -> bytes:
+    packed: bytes = msgpack.packb(document)  # type: ignore[no-untyped-call]
+    return packed
+
+
+def unpack(packed: bytes) -> dict[str, Any]:
+    document: dict[str, Any] = msgpack.unpackb(packed)  # type: ignore[no-untyped-call,attr-defined]
+    return document
+
+
+def compress(data: bytes | memoryview) -> bytes:
+    block: bytes = lz4.block.compress(data, store_size=False)  # type: ignore[attr-defined]
+    return block
+
+
+def decompress(block: bytes, size: int) -> bytes:
+    """Raises ValueError when the block is not what it should be."""
+    try:
+        data: bytes = lz4.block.decompress(block, uncompressed_size=size)  # type: ignore[attr-defined]
+    except lz4.block.LZ4BlockError as error:  # type: ignore[attr-defined]
+        raise ValueError(str(error)) from error
+    return data
+
+
 def frame(magic: bytes, meta: dict[str, Any], rows: NDArray[np.uint8]) -> bytes:
     """One block as it stands in the file."""
-    packed = msgpack.packb(meta)
-    stored_meta = lz4.block.compress(packed, store_size=False)
-    stored_rows = lz4.block.compress(rows.data, store_size=False) if len(rows) else b""
+    packed = pack(meta)
+    stored_meta = compress(packed)
+    stored_rows = compress(rows.data) if len(rows) else b""
     sizes = (len(stored_meta), len(stored_rows), len(packed), len(rows))
     check = zlib.crc32(FRAME.pack(magic, *sizes, 0)[:-4])
     check = zlib.crc32(stored_rows, zlib.crc32(stored_meta, check))

@@ -17,7 +17,8 @@ _HUGE_PAGE = 1 << 21
 def reserve(rows: int, columns: int, dtype: DTypeLike, *, huge: bool = False) -> NDArray[Any]:
     """A zeroed array of `rows` x `columns` (one-dimensional when columns is 0), aligned to cache lines.
 
-    Where the process may not have that much address space (ulimit -v), it gets half as many rows, or a quarter,
+    Where the process may not have that much address space (ulimit -v), it gets half as many rows, or a
+    quarter,
     ...; `huge` asks for large pages, which make the first touch of memory ten times cheaper.
     """
     item = np.dtype(dtype).itemsize * max(columns, 1)

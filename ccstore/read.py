@@ -1,6 +1,7 @@
 """The way of samples out of the store: queries to plans, plans to kernel calls, results to answers.
 
-Source: spec/metric-store.md 4 and 5. A request is planned in Python and read by one kernel call for all of its
+Source: spec/metric-store.md 4 and 5. A request is planned in Python and read by one kernel call for all of
+its
 series, without the interpreter lock and without the writers' lock.
 """
 
@@ -86,7 +87,7 @@ class Reader:
         self._minimum_points = minimum_points
         self._ranks: tuple[int, dict[str, int], NDArray[np.int64]] = (0, {}, np.zeros((0, 0), np.int64))
 
-    # -- names -------------------------------------------------------------------------------------------------
+    # -- names -------------------------------------------------------------------------------------------
 
     def cluster(self, name: str) -> int:
         """Number of a cluster, -1 when it has no data yet or is not known."""
@@ -122,9 +123,9 @@ class Reader:
         self._ranks = (known, rows, ranks)
         return rows, ranks
 
-    # -- queries -----------------------------------------------------------------------------------------------
+    # -- queries -----------------------------------------------------------------------------------------
 
-    def query(  # noqa: PLR0913
+    def query(
         self,
         cluster: str,
         start: int,
@@ -174,8 +175,8 @@ class Reader:
             if points > LONGEST_RANGE or total > MOST_POINTS:
                 request.rows[row].append(
                     failure(
-                        f"[METRICSTORE]> {points} points of {query.metric} asked for, at most {LONGEST_RANGE} "
-                        "are answered: ask for a shorter range"
+                        f"[METRICSTORE]> {points} points of {query.metric} asked for, at most "
+                        f"{LONGEST_RANGE} are answered: ask for a shorter range"
                         if points > LONGEST_RANGE
                         else f"[METRICSTORE]> more than {MOST_POINTS} points asked for: ask for less at once"
                     )
@@ -194,7 +195,7 @@ class Reader:
         self._descend(descents)
         return plans
 
-    def _component_plans(  # noqa: PLR0913
+    def _component_plans(
         self, row: int, query: Query, metric: Metric, mode: int, points: int, host: int, metric_row: int
     ) -> list[_Plan]:
         """One plan per listed id that has data, or one for all of them."""
@@ -275,7 +276,8 @@ class Reader:
     def _select(
         self, hosts: NDArray[np.int64], metrics: NDArray[np.int64], scopes: Sequence[str]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Series that answer for each (host, metric), with their components, and where each run of them ends."""
+        """Series that answer for each (host, metric), with their components, and where each run of them
+        ends."""
         rows, ranks = self._orders()
         orders = np.fromiter((rows[scope] for scope in scopes), np.int64, len(scopes))
         ends = np.empty(len(hosts), np.int64)
@@ -289,7 +291,7 @@ class Reader:
                 return members, parents, ends
             room *= 8
 
-    # -- execution ---------------------------------------------------------------------------------------------
+    # -- execution ---------------------------------------------------------------------------------------
 
     def _execute(self, request: _Request, plans: Sequence[_Plan]) -> None:
         wanted: list[_Plan] = []
@@ -369,7 +371,7 @@ class Reader:
             data, plan.metric.frequency, plan.query.resolution, request.algorithm, self._minimum_points
         )
 
-    # -- newest values and health --------------------------------------------------------------------------------
+    # -- newest values and health ------------------------------------------------------------------------
 
     def last_values(
         self, cluster: str, metrics: Sequence[str], hosts: Sequence[str] | None, now: int
@@ -438,7 +440,8 @@ def _node_health(metrics: Sequence[str], states: Sequence[int]) -> NodeHealth:
 def _trimmed(
     start: int, step: int, data: NDArray[np.float32], filled: int, first: int, last: int
 ) -> tuple[int, NDArray[np.float32]]:
-    """From the first stored slot of the series to its last one, as far as the range reaches; both are nominal times."""
+    """From the first stored slot of the series to its last one, as far as the range reaches; both are
+    nominal times."""
     if not filled:
         return start, data[:0]
     half = step // 2
@@ -450,7 +453,8 @@ def _trimmed(
 def resampled(
     data: NDArray[np.float32], step: int, resolution: int, algorithm: int, minimum_points: int
 ) -> tuple[NDArray[np.float32], int]:
-    """The points at the resolution asked for, or at the next larger multiple of the step, and that resolution."""
+    """The points at the resolution asked for, or at the next larger multiple of the step, and that
+    resolution."""
     if resolution <= step or len(data) < minimum_points:
         return data, step
     every = -(-resolution // step)

@@ -15,13 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import lz4.block
 import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
 from ccstore import checkpoint
-from ccstore.checkpoint import BLOCK, END, FRAME, HEADER, MAGIC, VERSION
+from ccstore.checkpoint import BLOCK, END, FRAME, HEADER, MAGIC, VERSION, decompress, unpack
 from ccstore.kernels import ingest, snapshot
 from ccstore.kernels.layout import BASE
 from ccstore.tables import StoreTables, padded
@@ -75,7 +74,8 @@ class Restorer:
                 log.warning("%s: %s", path, error)
                 whole = False
             if whole:
-                # The newest whole file has everything; an older one stayed behind when it could not be removed.
+                # The newest whole file has everything; an older one stayed behind when it could not be
+                # removed.
                 break
             damaged += 1
             self._move_aside(path)
@@ -196,15 +196,9 @@ def blocks_of(path: Path) -> Iterator[_Block]:
                 trouble = trouble or f"wrong checksum of the block at byte {at}"
                 continue
             try:
-                meta = msgpack.unpackb(
-                    lz4.block.decompress(payload[:stored_meta], uncompressed_size=meta_size)
-                )
-                shuffled = (
-                    lz4.block.decompress(payload[stored_meta:], uncompressed_size=rows_size)
-                    if rows_size
-                    else b""
-                )
-            except (ValueError, lz4.block.LZ4BlockError, msgpack.exceptions.UnpackException) as error:
+                meta = unpack(decompress(payload[:stored_meta], meta_size))
+                shuffled = decompress(payload[stored_meta:], rows_size) if rows_size else b""
+            except (ValueError, msgpack.exceptions.UnpackException) as error:
                 trouble = trouble or f"the block at byte {at} cannot be decoded: {error}"
                 continue
             if magic == END:
@@ -230,7 +224,7 @@ def read_header(file: BinaryIO) -> dict[str, Any]:
     packed = file.read(min(size, _LARGEST))
     if zlib.crc32(packed) != check:
         raise Damaged("wrong checksum of the header")
-    header: dict[str, Any] = msgpack.unpackb(packed)
+    header = unpack(packed)
     if header.get("base") != BASE or not isinstance(header.get("slots"), int):
         raise Damaged("a checkpoint with another time base")
     return header

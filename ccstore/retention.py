@@ -1,6 +1,7 @@
 """The way of samples out of memory: age, memory cap, and `free`.
 
-Nothing that a reader may be looking at is used again: what a pass removes waits in limbo until every read that
+Nothing that a reader may be looking at is used again: what a pass removes waits in limbo until every read
+that
 had begun before it has ended.
 """
 
@@ -47,7 +48,8 @@ class Readers:
     def reading(self) -> Iterator[None]:
         number = next(self._numbers)
         self._active[number] = None
-        # A number drawn but not yet entered cannot have followed any link: it reads the tables after this line.
+        # A number drawn but not yet entered cannot have followed any link: it reads the tables after this
+        # line.
         try:
             yield
         finally:
@@ -106,7 +108,8 @@ class Retention:
                     return dropped
 
     def free(self, series: NDArray[np.int64], to: int) -> int:
-        """Empties the pages of these series that end before `to`; returns their number, counted per series."""
+        """Empties the pages of these series that end before `to`; returns their number, counted per
+        series."""
         with self._pass:
             freed = 0
             self._progress[removal.GROUP] = 0
@@ -165,7 +168,8 @@ class Retention:
             pages = self.drop_before(cutoff, spare=False)
             self.recycle()
             log.warning(
-                "memory cap: %d bytes of %d in use; dropped %d pages older than %d %% of the retention, %d bytes left",
+                "memory cap: %d bytes of %d in use; dropped %d pages older than %d %% "
+                "of the retention, %d bytes left",
                 used,
                 cap,
                 pages,

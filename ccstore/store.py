@@ -73,20 +73,20 @@ class MetricStore:
         self._next_checkpoint = now + options.checkpoint_interval
         self._next_cap_check = now
 
-    # -- writing -----------------------------------------------------------------------------------------------
+    # -- writing -----------------------------------------------------------------------------------------
 
     def write(self, payload: bytes | bytearray | memoryview, default_cluster: str = "") -> WriteReport:
         """Stores the good lines of a message of line protocol; a bad line costs itself only."""
         return self._writer.write(payload, default_cluster, int(self._clock()))
 
-    # -- reading -----------------------------------------------------------------------------------------------
+    # -- reading -----------------------------------------------------------------------------------------
 
     def _names(self) -> None:
         if not self._tables.is_synced():
             with self._lock:
                 self._tables.sync()
 
-    def query(  # noqa: PLR0913
+    def query(
         self,
         cluster: str,
         start: int,
@@ -99,7 +99,8 @@ class MetricStore:
         with_padding: bool = True,
         resample_algorithm: ResampleAlgorithm = "",
     ) -> QueryAnswer:
-        """Series of [start, to), unix seconds; raises InvalidRange when it ends before it begins, ValueError for
+        """Series of [start, to), unix seconds; raises InvalidRange when it ends before it begins,
+        ValueError for
         an unknown algorithm or all nodes of no cluster."""
         self._names()
         with self._readers.reading():
@@ -139,10 +140,11 @@ class MetricStore:
         with self._readers.reading():
             return self._reader.health(cluster, nodes, metrics, int(self._clock()), self._options.retention)
 
-    # -- life --------------------------------------------------------------------------------------------------
+    # -- life --------------------------------------------------------------------------------------------
 
     def restore(self) -> RestoreReport:
-        """Reads what earlier runs have saved; writes are accepted meanwhile, queries see a part until `ready`."""
+        """Reads what earlier runs have saved; writes are accepted meanwhile, queries see a part until
+        `ready`."""
         directory = self._options.directory
         report = RestoreReport()
         if directory is not None:
@@ -156,7 +158,8 @@ class MetricStore:
         self._used_nodes = used_nodes
 
     def housekeeping(self) -> None:
-        """What is due: retention, memory cap, checkpoint. Cheap when nothing is; call it once a second or so."""
+        """What is due: retention, memory cap, checkpoint. Cheap when nothing is; call it once a second or
+        so."""
         now = self._clock()
         self._retention.recycle()
         if now >= self._next_retention:
@@ -175,7 +178,8 @@ class MetricStore:
                 log.error("checkpoint failed, next try in %d s: %s", _RETRY, error)
 
     def _retain(self, now: float) -> None:
-        """One retention pass; hosts of running jobs are spared, all hosts when nobody can tell which these are."""
+        """One retention pass; hosts of running jobs are spared, all hosts when nobody can tell which these
+        are."""
         cutoff = int(now - self._options.retention)
         if self._used_nodes is not None:
             try:
@@ -197,7 +201,8 @@ class MetricStore:
         self._retention.drop_before(cutoff)
 
     def checkpoint(self) -> CheckpointReport:
-        """Saves everything; durable when this returns. Raises OSError, and then nothing has changed on disk."""
+        """Saves everything; durable when this returns. Raises OSError, and then nothing has changed on
+        disk."""
         if self._checkpoints is None:
             return CheckpointReport()
         started = time.perf_counter()
@@ -206,7 +211,8 @@ class MetricStore:
         return CheckpointReport(written.series, written.rows, written.size, time.perf_counter() - started)
 
     def free(self, selectors: Sequence[Sequence[str]], to: int) -> int:
-        """Removes what ends before `to` at and below each level; returns the number of segments (pages of series)."""
+        """Removes what ends before `to` at and below each level; returns the number of segments (pages of
+        series)."""
         self._names()
         freed = 0
         for selector in selectors:
@@ -215,7 +221,7 @@ class MetricStore:
                 freed += self._retention.free(series, to)
         return freed
 
-    # -- the tree ----------------------------------------------------------------------------------------------
+    # -- the tree ----------------------------------------------------------------------------------------
 
     def _series_below(self, selector: Sequence[str]) -> NDArray[np.int64]:
         """Numbers of the series at and below a level; none when there is no such level."""

@@ -114,7 +114,7 @@ class StoreTables:
             self.counts,
         )
 
-    # -- names -------------------------------------------------------------------------------------------------
+    # -- names -------------------------------------------------------------------------------------------
 
     def _add_name(self, text: bytes, space: int, number: int) -> int:
         """Only for the names a store begins with: the table is large enough for them or grows here."""
@@ -210,7 +210,8 @@ class StoreTables:
         return sorted((self.host_names[i], i) for i in alive.tolist())
 
     def unknown_metrics(self) -> dict[str, int]:
-        """How often each metric that is not configured came; the empty name stands for all beyond the limit."""
+        """How often each metric that is not configured came; the empty name stands for all beyond the
+        limit."""
         found: dict[str, int] = {}
         for entry in range(int(self.names.used[ENTRIES])):
             if int(self.names.entries[entry, KEY]) >> 32 == SPACE_UNKNOWN:
@@ -219,7 +220,7 @@ class StoreTables:
             found[""] = int(self.unknown[UNKNOWN_LIMIT])
         return found
 
-    # -- growth ------------------------------------------------------------------------------------------------
+    # -- growth ------------------------------------------------------------------------------------------
 
     @staticmethod
     def _larger(table: ByteTable) -> ByteTable:

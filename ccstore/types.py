@@ -53,11 +53,13 @@ class WriteReport:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One row of a request: which series of `metric`, and in what form. Contract: spec/metric-store.md 4, 6.1.
+    """One row of a request: which series of `metric`, and in what form. Contract: spec/metric-store.md 4,
+    6.1.
 
     `host` alone reads the host level (descending to components when the host has no such metric); with `type`
     and `type_ids` one result per id, or all of them combined when `aggregate` is set.
-    `resolution` is seconds per point (0: the native step), `scale_by` multiplies data and statistics (0: as is).
+    `resolution` is seconds per point (0: the native step), `scale_by` multiplies data and statistics (0: as
+    is).
     """
 
     metric: str
@@ -76,7 +78,8 @@ class SeriesResult:
     """One series of an answer.
 
     `data` is float32 or float64 with NaN for "nothing stored", point i belonging to `start + i * resolution`
-    (unix seconds); None when data was not asked for. `avg`, `min`, `max` are over the native samples in range,
+    (unix seconds); None when data was not asked for. `avg`, `min`, `max` are over the native samples in
+    range,
     NaN when there are none. `id` names the component (None at host level and for aggregates).
     """
 
@@ -107,7 +110,8 @@ class QueryAnswer:
 class LastValues:
     """The newest sample per host and metric, at host level (components combined).
 
-    `values` is float32, hosts x metrics, NaN where there is none or it is older than five steps; `times` is int64 of
+    `values` is float32, hosts x metrics, NaN where there is none or it is older than five steps; `times` is
+    int64 of
     the same shape: nominal time of the newest sample, stale or not, unix seconds, 0 where there is none.
     """
 
@@ -129,7 +133,8 @@ class NodeHealth:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Stored slots of one page: nominal times of the first and the last filled one, and slots from one to the other."""
+    """Stored slots of one page: nominal times of the first and the last filled one, and slots from one to
+    the other."""
 
     start: int
     slots: int
@@ -138,7 +143,8 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class StoredSeries:
-    """What the store holds of one series; `component` is (type, id, sub type, sub id), runs are oldest first."""
+    """What the store holds of one series; `component` is (type, id, sub type, sub id), runs are oldest
+    first."""
 
     cluster: str
     host: str
@@ -149,7 +155,8 @@ class StoredSeries:
 
 @dataclass(frozen=True, slots=True)
 class RestoreReport:
-    """What came back: files read, files moved aside as damaged, series, samples (filled slots), seconds it took."""
+    """What came back: files read, files moved aside as damaged, series, samples (filled slots), seconds it
+    took."""
 
     files: int = 0
     damaged: int = 0
@@ -172,8 +179,10 @@ class CheckpointReport:
 class StoreOptions:
     """How a store behaves. Contract: spec/metric-store.md 12.1.
 
-    `directory` takes checkpoints and journal (None: memory only); `retention`, `checkpoint_interval` and `max_future`
-    are seconds, `memory_cap` bytes (0: none). Queries that ask for a resolution get it from `minimum_points` on.
+    `directory` takes checkpoints and journal (None: memory only); `retention`, `checkpoint_interval` and
+    `max_future`
+    are seconds, `memory_cap` bytes (0: none). Queries that ask for a resolution get it from
+    `minimum_points` on.
     """
 
     directory: Path | None = None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +47,13 @@ def contents(store: MetricStore) -> list[Any]:
 
 
 @pytest.fixture
-def saved(tmp_path: Path) -> Iterator[tuple[Path, list[Any]]]:
+def saved(tmp_path: Path) -> tuple[Path, list[Any]]:
     store = open_store(tmp_path)
     store.restore()
     fill(store)
     before = contents(store)
     store.close()
-    yield tmp_path, before
+    return tmp_path, before
 
 
 def checkpoint_in(directory: Path) -> Path:

@@ -1,4 +1,5 @@
-"""The grammar of the line protocol against the decoder corpus of its authors, and numbers against Python's."""
+"""The grammar of the line protocol against the decoder corpus of its authors, and numbers against
+Python's."""
 
 from __future__ import annotations
 

@@ -186,8 +186,8 @@ def test_numbers_beyond_float32_stay_finite(make_store: StoreMaker) -> None:
 
 _GOOD = "cpu_load,hostname=good value=42 1700000000"
 _PIECES = st.sampled_from(
-    ["cpu_load", ",", "hostname=h", "type=", "hwthread", " ", "value", "=", "1", '"', "\\", "\n", "\r", "#", "i", "-",
-     "e", ".", "1700000000", "\x00", "\t", "é", "true", "cluster=c", "type-id=1"]
+    ["cpu_load", ",", "hostname=h", "type=", "hwthread", " ", "value", "=", "1", '"', "\\", "\n", "\r", "#",
+     "i", "-", "e", ".", "1700000000", "\x00", "\t", "é", "true", "cluster=c", "type-id=1"]
 )  # fmt: skip
 
 

@@ -18,14 +18,17 @@ from tests.store.conftest import StoreMaker
 
 START = 1700000000
 
-# What these cases differ in is marked as a deliberate deviation in the contract: padding, statistics before resampling,
-# averages over gaps, resolutions that are no multiple. The value is what has to come instead, as changes to the answer.
+# What these cases differ in is marked as a deliberate deviation in the contract: padding, statistics before
+# resampling,
+# averages over gaps, resolutions that are no multiple. The value is what has to come instead, as changes to
+# the answer.
 DEVIATIONS: dict[str, dict[str, Any]] = {
     "range begins before the data, padded": {"from": 1699999717},
     "range ends after the data": {"to": 1700001517, "data": [1.73, 1.145] + [None] * 13},
     "range entirely after the data": {"to": 1700005617, "data": [None] * 10},
     "average over all hwthreads, gaps in one thread": {
-        "data": [2413.708, 2413.907, 2414.042, 2414.092, 2414.624, 2414.46, 2414.156, 2413.49, 2413.26, 2413.068,
+        "data": [2413.708, 2413.907, 2414.042, 2414.092, 2414.624, 2414.46, 2414.156, 2413.49, 2413.26,
+        2413.068,
                  2412.945, 2412.909],
         "avg": 2413.72, "max": 2414.62,
     },

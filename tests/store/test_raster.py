@@ -1,4 +1,5 @@
-"""One sample per slot, whatever the phase, the jitter or a restart of the sender: spec/metric-store.md 3.3, 3.4."""
+"""One sample per slot, whatever the phase, the jitter or a restart of the sender: spec/metric-store.md 3.3,
+3.4."""
 
 from __future__ import annotations
 
@@ -36,7 +37,8 @@ def filled(step: int, streams: dict[str, list[tuple[int, float]]]) -> MetricStor
 
 
 def slots(store: MetricStore, host: str) -> list[float]:
-    """Values of all slots from the first stored to the last, by slot number: no raster of a query in between."""
+    """Values of all slots from the first stored to the last, by slot number: no raster of a query in
+    between."""
     store._names()
     tables = store._tables
     found: dict[int, float] = {}
