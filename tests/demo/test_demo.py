@@ -118,6 +118,14 @@ def finished_jobs(api: Api) -> list[dict[str, Any]]:
     return [job for job in answer["jobs"] if job["cluster"] == "noether" and job["monitoringStatus"] == 3]
 
 
+def samples(api: Api, job: dict[str, Any]) -> int:
+    """How many measured points of its first node a job shows."""
+    status, answer = api.get(f"/api/jobs/metrics/{job['id']}", metric="cpu_load")
+    assert status == 200
+    data = answer["data"]["jobMetrics"][0]["metric"]["series"][0]["data"]
+    return sum(value is not None for value in data)
+
+
 def login(port: int, user: str, password: str) -> int:
     connection = http.client.HTTPConnection(HOST, port, timeout=10)
     form = f"username={user}&password={password}&redirect="
@@ -138,10 +146,7 @@ def test_the_demo_runs_is_seen_stops_and_goes_on(demo: RunningDemo) -> None:
     demo.wait_for("history: complete")
 
     job = max(jobs.values(), key=lambda each: each["duration"])
-    status, answer = api.get(f"/api/jobs/metrics/{job['id']}", metric="cpu_load")
-    data = answer["data"]["jobMetrics"][0]["metric"]["series"][0]["data"]
-    assert status == 200
-    assert sum(value is not None for value in data) > 20
+    assert samples(api, job) > 20
 
     programs = demo.programs()
     assert len(programs) >= 2
@@ -152,7 +157,9 @@ def test_the_demo_runs_is_seen_stops_and_goes_on(demo: RunningDemo) -> None:
 
     demo.process = demo._start()
     demo.wait_for("Ctrl-C ends everything")
-    assert len(running_jobs(demo.api()).keys() & jobs.keys()) > 5
+    api = demo.api()
+    assert len(running_jobs(api).keys() & jobs.keys()) > 5
+    assert samples(api, job) > 20
     programs = demo.programs()
     assert demo.stop(signal.SIGTERM) == 0
     assert not [process for process in programs if process.is_running()]
