@@ -296,10 +296,9 @@ class Reader:
     def _execute(self, request: _Request, plans: Sequence[_Plan]) -> None:
         wanted: list[_Plan] = []
         for plan in plans:
-            members = len(plan.members)
-            if not members:
+            if not len(plan.members):
                 continue
-            if members > 1 and plan.mode == reading.REFUSED:
+            if len(plan.members) > 1 and plan.mode == reading.REFUSED:
                 request.rows[plan.row].append(failure("[METRICSTORE]> invalid aggregation"))
                 continue
             wanted.append(plan)
@@ -315,6 +314,7 @@ class Reader:
         out = np.empty(int(ends[-1]), np.float32)
         stats = np.empty(3 * results, np.float64)
         extents = np.empty(3 * results, np.int64)
+        room = max((plan.points for plan in wanted if len(plan.members) > 1), default=1)
         reading.read_many(
             flat,
             members,
@@ -328,6 +328,8 @@ class Reader:
             out,
             stats,
             extents,
+            np.empty(room, np.float32),
+            np.empty((4, room), np.float64),
         )
         firsts = lasts = np.zeros(0, np.int64)
         if not request.with_padding:

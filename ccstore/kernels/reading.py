@@ -1,11 +1,13 @@
 """Samples back out: series on the raster of a query, aggregation, statistics, newest values, health.
 
-Readers take no lock. They follow segments and pages from new to old; writers publish both with a single store,
+Readers take no lock. They follow segments and pages from new to old; writers publish both with a single
+store,
 and what retention takes away is not used again before every reader that may have seen it is gone.
 Source: spec/metric-store.md 4, 8.
 """
 
-# mypy: disable-error-code="no-any-return"
+# Numbers in kernels are numpy scalars, which mypy tells from int.
+# mypy: disable-error-code="no-any-return, arg-type, assignment, return-value, operator, type-var"
 
 from __future__ import annotations
 
@@ -40,6 +42,7 @@ from ccstore.kernels.layout import (
     Tables,
     float32_1,
     float64_1,
+    float64_2,
     gather,
     int64,
     int64_1,
@@ -86,7 +89,8 @@ def copy_slots(
 def read_series(
     tables: Tables, series: int, start: int, count: int, out: NDArray[np.float32], at: int
 ) -> None:
-    """Point i becomes the value of the slot that covers start + i * f (relative to BASE), NaN if there is none."""
+    """Point i becomes the value of the slot that covers start + i * f (relative to BASE), NaN if there is
+    none."""
     for i in range(at, at + count):
         out[i] = np.float32(np.nan)
     step = np.int64(tables.series[series, STEP])
@@ -118,7 +122,7 @@ def read_series(
 
 @part
 def has_value(values: NDArray[np.float32], at: int, count: int) -> bool:
-    for i in range(at, at + count):
+    for i in range(at, at + count):  # noqa: SIM110  (numba has no generators)
         if values[i] == values[i]:
             return True
     return False
@@ -195,6 +199,8 @@ def statistics(
     float32_1,
     float64_1,
     int64_1,
+    float32_1,
+    float64_2,
 )
 def read_many(
     flat: Flat,
@@ -209,25 +215,22 @@ def read_many(
     out: NDArray[np.float32],
     stats: NDArray[np.float64],
     extents: NDArray[np.int64],
+    child: NDArray[np.float32],
+    sums: NDArray[np.float64],
 ) -> None:
     """Results r = 0, 1, ...: series members[member_ends[r-1]:member_ends[r]] combined by modes[r].
 
     Members with equal `parents` stand together; they are combined first (sub components to their component).
     Result r lies at out[ends[r]-counts[r]:ends[r]], point i for time starts[r] + i * f (relative to BASE);
-    its statistics (avg, min, max) at stats[3r:], its extent at extents[3r:].
+    its statistics (avg, min, max) at stats[3r:], its extent at extents[3r:]. `child` and `sums` (4 x) have
+    room for
+    the longest result with several members.
     """
     tables = gather(flat)
-    begin = np.int64(0)
-    room = np.int64(1)
-    for r in range(ends.shape[0]):
-        if member_ends[r] - begin > 1:
-            room = max(room, counts[r])
-        begin = member_ends[r]
-    child = np.empty(room, np.float32)
-    total = np.empty(room, np.float64)
-    number = np.empty(room, np.float64)
-    outer = np.empty(room, np.float64)
-    outer_number = np.empty(room, np.float64)
+    total = sums[0]
+    number = sums[1]
+    outer = sums[2]
+    outer_number = sums[3]
     begin = np.int64(0)
     for r in range(ends.shape[0]):
         stop = member_ends[r]
@@ -275,7 +278,7 @@ def read_many(
         begin = stop
 
 
-# -- which series ----------------------------------------------------------------------------------------------
+# -- which series ----------------------------------------------------------------------------------------
 
 
 @part
@@ -328,7 +331,8 @@ def select(
 ) -> int:
     """Series that answer for the host level: itself, else those of exactly one type, each with one sub type.
 
-    `order[type]` ranks types, the smallest is taken (the native scope has rank 0). Returns their number, sorted by
+    `order[type]` ranks types, the smallest is taken (the native scope has rank 0). Returns their number,
+    sorted by
     component; `out` and `parents` have room for the whole chain.
     """
     own = directory_find(tables.directory, series_key(host, metric, 0))
@@ -427,7 +431,8 @@ def select_subtypes(
     out: NDArray[np.int64],
     parents: NDArray[np.int64],
 ) -> int:
-    """Series that answer for one component which has no samples of its own: those of one sub type; -1: no room."""
+    """Series that answer for one component which has no samples of its own: those of one sub type; -1: no
+    room."""
     tables = gather(flat)
     series = directory_find(tables.directory, series_key(host, metric, HEAD))
     count = np.int64(0)
@@ -461,7 +466,7 @@ def series_of_host(flat: Flat, host: int, out: NDArray[np.int64]) -> int:
     return count
 
 
-# -- the newest values -------------------------------------------------------------------------------------------
+# -- the newest values -----------------------------------------------------------------------------------
 
 
 @part
@@ -568,7 +573,8 @@ def health(
 @kernel(int64, TABLES, int64, int64_1)
 def runs_of_series(flat: Flat, series: int, out: NDArray[np.int64]) -> int:
     """Per page of a series, newest first: nominal time of its first filled slot, slots from there to its last
-    filled one, nominal time of that one. Returns the number of runs, even when `out` (3 places each) is shorter."""
+    filled one, nominal time of that one. Returns the number of runs, even when `out` (3 places each) is
+    shorter."""
     tables = gather(flat)
     page = np.int64(tables.groups[series >> ROW_BITS, NEWEST])
     count = np.int64(0)

@@ -3,7 +3,8 @@
 What is removed here is only unlinked and noted; `recycle` puts it on the free lists later.
 """
 
-# mypy: disable-error-code="no-any-return"
+# Numbers in kernels are numpy scalars, which mypy tells from int.
+# mypy: disable-error-code="no-any-return, arg-type, assignment, return-value, operator, type-var"
 
 from __future__ import annotations
 
@@ -177,7 +178,8 @@ def retire(
 ) -> None:
     """Drops what lies before the cutoff (relative to BASE) in groups progress[GROUP]..stop-1.
 
-    With `spare`, hosts that are kept are left alone. Ends early when `pages`, `groups` or `segments` is nearly full.
+    With `spare`, hosts that are kept are left alone. Ends early when `pages`, `groups` or `segments` is
+    nearly full.
     """
     tables = gather(flat)
     group = progress[GROUP]
@@ -238,7 +240,8 @@ def free_series(
 ) -> int:
     """Empties every page of these series of which the last sample's slot ends before `to` (relative to BASE).
 
-    Series without any sample left disappear. Returns the number of pages emptied, counted per series; stops at
+    Series without any sample left disappear. Returns the number of pages emptied, counted per series; stops
+    at
     series progress[GROUP] when the notes are nearly full.
     """
     tables = gather(flat)
@@ -287,7 +290,8 @@ def free_series(
 def recycle(
     flat: Flat, pages: NDArray[np.int64], groups: NDArray[np.int64], segments: NDArray[np.int64]
 ) -> None:
-    """Puts on the free lists what nobody can see any more. Aliases must be forgotten when groups are among it."""
+    """Puts on the free lists what nobody can see any more. Aliases must be forgotten when groups are among
+    it."""
     tables = gather(flat)
     counts = tables.counts
     for page in pages:

