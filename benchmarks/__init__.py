@@ -1,0 +1,1 @@
+"""One suite of measurements; `python -m benchmarks` runs all of it."""
