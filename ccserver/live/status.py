@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ccserver.clusters import Clusters
+from ccserver.jobs.filters import JobFilter, StringInput
 from ccserver.jobs.repository import JobRepository
 from ccserver.nodes import NodeRepository
 from ccstore import MetricStore
@@ -37,8 +37,7 @@ class StatusReader:
         hosts, subclusters = self._listed(name)
         metrics = [cluster.metrics[metric] for metric in _METRICS if metric in cluster.metrics]
         values, ages, up = self._newest(name, hosts, [metric.name for metric in metrics])
-        running = self._jobs.running(name)
-        per_host = Counter(hostname for job in running for hostname in job.hostnames)
+        per_host = self._jobs.running_per_host(name)
         states = self._states(name)
         return {
             "cluster": name,
@@ -46,7 +45,7 @@ class StatusReader:
             "interval": int(STEP),
             "nodesUp": int(up.sum()),
             "nodesTotal": len(hosts),
-            "runningJobs": len(running),
+            "runningJobs": self._jobs.count([JobFilter(cluster=StringInput(eq=name), state=["running"])]),
             "metrics": [
                 {"name": metric.name, "unit": f"{metric.unit.prefix}{metric.unit.base}", "peak": metric.peak}
                 for metric in metrics
@@ -54,7 +53,7 @@ class StatusReader:
             "hosts": hosts,
             "subClusters": subclusters,
             "states": [states.get(host, "") for host in hosts],
-            "jobs": [per_host[host] for host in hosts],
+            "jobs": [per_host.get(host, 0) for host in hosts],
             "ages": ages,
             "values": values,
         }
@@ -67,7 +66,13 @@ class StatusReader:
                 for host in subcluster.nodes.expand()
             ]
             self._hosts[name] = ([host for host, _ in pairs], [subcluster for _, subcluster in pairs])
-        return self._hosts[name]
+        hosts, subclusters = self._hosts[name]
+        if self._store is None:
+            return hosts, subclusters
+        # Node lists may be `*` or incomplete: who sends is there.
+        unlisted = sorted(set(self._store.hosts(name)).difference(hosts))
+        homes = [self._clusters.subcluster_of_host(name, host) or "" for host in unlisted]
+        return [*hosts, *unlisted], [*subclusters, *homes]
 
     def _newest(
         self, cluster: str, hosts: list[str], metrics: list[str]

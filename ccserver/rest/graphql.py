@@ -12,7 +12,9 @@ _LARGEST_QUERY = 16 * 1024 * 1024  # bytes
 
 
 def register(routes: Routes) -> None:
-    routes.add("/query", "POST", Group.PAGES, query)
+    # Other methods get an answer in GraphQL's own form, from the view.
+    for method in ("POST", "GET"):
+        routes.add("/query", method, Group.PAGES, query)
 
 
 async def query(call: Call) -> Response:

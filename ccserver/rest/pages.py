@@ -24,7 +24,7 @@ from ccserver.site import Site
 
 _log = logging.getLogger(__name__)
 
-PRODUCT = "ClusterCockpit"
+PRODUCT = "ccserver"
 _POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "frame-ancestors 'none'; object-src 'none'; base-uri 'self'; form-action 'self'"

@@ -49,7 +49,7 @@ def test_what_is_not_there_or_not_for_you_is_404(server: Server) -> None:
 def test_a_page_begins_with_its_data(server: Server) -> None:
     with server.browser("ute") as client:
         page = client.get("/monitoring/user/ute")
-        assert "<title>User ute - ClusterCockpit</title>" in page.text
+        assert "<title>User ute - ccserver</title>" in page.text
         found = re.search(r'id="boot">(.*?)</script>', page.text)
         assert found
         boot = json.loads(found[1])
@@ -192,7 +192,9 @@ def test_graphql_is_reached(server: Server) -> None:
     with server.browser("ute") as client:
         answer = client.post("/query", json={"query": "{ clusters { name } }"})
         assert answer.json() == {"data": {"clusters": [{"name": "small"}]}}
-        assert client.get("/query").status_code == 405
+        refused = client.get("/query")
+        assert (refused.status_code, refused.json()["data"]) == (400, None)
+        assert refused.json()["errors"][0]["message"] == "transport not supported"
     with server.client("") as client:
         assert client.post("/query", json={"query": "{ clusters { name } }"}).status_code == 401
 

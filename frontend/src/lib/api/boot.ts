@@ -30,7 +30,7 @@ const EMPTY: Boot = {
   resampling: null,
   version: { version: "", hash: "", buildTime: "" },
   notice: "",
-  product: "ClusterCockpit",
+  product: "ccserver",
   authentication: true,
   statusForSupport: false,
   emissionConstant: 0,
