@@ -23,7 +23,8 @@ def machine() -> str:
             if line.startswith("model name"):
                 model = line.split(":", 1)[1].strip()
                 break
-    return f"{model}, {os.cpu_count()} processors, Python {platform.python_version()}, {time.strftime('%Y-%m-%d')}"
+    python, today = platform.python_version(), time.strftime("%Y-%m-%d")
+    return f"{model}, {os.cpu_count()} processors, Python {python}, {today}"
 
 
 def main(wanted: list[str]) -> int:

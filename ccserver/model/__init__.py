@@ -1,1 +1,1 @@
-"""Documents that every part of the server speaks about: users, jobs, metric data, units. Depends on nothing."""
+"""Documents that every part of the server speaks about: users, jobs, metric data. Depends on nothing."""

@@ -1,4 +1,4 @@
-"""The job record. Wire names and which keys are omitted live in `ccserver.jobs.wire`; here are plain fields."""
+"""The job record: plain fields. Wire names and which keys are omitted live in `ccserver.jobs.wire`."""
 
 from __future__ import annotations
 

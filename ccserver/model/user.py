@@ -11,7 +11,7 @@ _BY_POWER = ("admin", "support", "manager", "user", "api", "anonymous")
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """An authenticated account. `source`: 0 local, 1 LDAP, 2 token, 3 OIDC. Contract: spec/operations.md 1."""
+    """An authenticated account. `source`: 0 local, 1 LDAP, 2 token, 3 OIDC. Source: spec/operations.md 1."""
 
     username: str
     roles: frozenset[str]
