@@ -10,7 +10,7 @@ import struct
 import threading
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from ccstore import checkpoint
 from ccstore.checkpoint import BLOCK, END, FRAME, HEADER, MAGIC, VERSION, decompress, unpack
 from ccstore.kernels import ingest, snapshot
-from ccstore.kernels.layout import BASE
+from ccstore.kernels.layout import BASE, HOST_KEPT
 from ccstore.tables import StoreTables, padded
 from ccstore.types import RestoreReport
 
@@ -48,11 +48,16 @@ class Restorer:
         self._tables = tables
         self._lock = lock
         self._directory = directory
+        self._in_use: Collection[tuple[str, str]] | None = ()
 
-    def restore(self, cutoff: int) -> RestoreReport:
-        """Everything that ends at or after the cutoff (unix seconds); kept hosts completely. Never raises for
-        what is in the directory."""
+    def restore(self, cutoff: int, in_use: Collection[tuple[str, str]] | None = ()) -> RestoreReport:
+        """Everything that ends at or after the cutoff (unix seconds).
+
+        Of hosts in use, (cluster, host), everything there is; None: all are. Never raises for what is in the
+        directory.
+        """
         started = time.perf_counter()
+        self._in_use = in_use
         series = samples = files = damaged = 0
         for path in self._directory.glob("*.unfinished"):
             if path.is_file():
@@ -140,6 +145,8 @@ class Restorer:
                     if number >= 0
                     else -1
                 )
+                if hosts[-1] >= 0 and (self._in_use is None or (cluster, host) in self._in_use):
+                    self._tables.hosts[hosts[-1], HOST_KEPT] = 1
             components = [self._component(*map(str.encode, parts)) for parts in meta["components"]]
             tables = [int(self._tables.clusters[c]) if c >= 0 else -1 for c in clusters]
         known = self._tables.table_metrics

@@ -24,7 +24,7 @@ from ccstore.tables import StoreTables
 
 log = logging.getLogger(__name__)
 
-_GROUPS_PER_HOLD = 1024  # of the writers' lock: below a millisecond
+_GROUPS_PER_HOLD = 128  # of the writers' lock: half a millisecond when all series in them go
 _NOTES = 1 << 16
 _FRACTIONS = (1.0, 0.75, 0.5, 0.25)
 
@@ -158,10 +158,15 @@ class Retention:
                         # Their rows will be other series; an old alias must not lead there.
                         self._tables.forget_aliases()
 
+    def _bytes_in_use(self) -> int:
+        """Without the pages that are free as soon as the reads now going on have ended."""
+        waiting = sum(len(removed.pages) for removed in self._limbo.copy())
+        return self._tables.resident_bytes() - waiting * layout.PAGE_BYTES
+
     def enforce_cap(self, cap: int, now: int, retention: float) -> None:
         """Over the cap: protected data first, then what is older than 75 %, 50 %, 25 % of the retention."""
         for fraction in _FRACTIONS:
-            used = self._tables.resident_bytes()
+            used = self._bytes_in_use()
             if used <= cap:
                 return
             cutoff = int(now - fraction * retention)
@@ -174,7 +179,15 @@ class Retention:
                 cap,
                 pages,
                 round(100 * fraction),
-                self._tables.resident_bytes(),
+                self._bytes_in_use(),
+            )
+        left = self._bytes_in_use()
+        if left > cap:
+            log.error(
+                "memory cap: %d bytes of %d are in use by the newest quarter of the retention and by names; "
+                "raise memory-cap or shorten retention-in-memory",
+                left,
+                cap,
             )
 
     def keep(self, hosts: Sequence[int]) -> None:

@@ -69,7 +69,9 @@ class MetricStore:
         )
         self._checkpointing = threading.Lock()
         now = clock()
-        self._next_retention = now + min(options.retention / 2, _LONGEST_PAUSE)
+        # A quarter: what a pass just misses is still gone half a retention after its time.
+        self._retention_pause = min(options.retention / 4, _LONGEST_PAUSE)
+        self._next_retention = now + self._retention_pause
         self._next_checkpoint = now + options.checkpoint_interval
         self._next_cap_check = now
 
@@ -149,12 +151,15 @@ class MetricStore:
         report = RestoreReport()
         if directory is not None:
             cutoff = int(self._clock() - self._options.retention)
-            report = Restorer(self._tables, self._lock, directory).restore(cutoff)
+            report = Restorer(self._tables, self._lock, directory).restore(cutoff, self._hosts_in_use(cutoff))
         self.ready = True
         return report
 
     def in_use(self, used_nodes: UsedNodes) -> None:
-        """From now on retention spares the hosts of running jobs that this function names."""
+        """From now on retention and restore spare the hosts of running jobs that this function names.
+
+        When it raises, all hosts are in use for that time.
+        """
         self._used_nodes = used_nodes
 
     def housekeeping(self) -> None:
@@ -163,7 +168,7 @@ class MetricStore:
         now = self._clock()
         self._retention.recycle()
         if now >= self._next_retention:
-            self._next_retention = now + min(self._options.retention / 2, _LONGEST_PAUSE)
+            self._next_retention = now + self._retention_pause
             self._retain(now)
         if self._options.memory_cap and now >= self._next_cap_check:
             self._retention.enforce_cap(self._options.memory_cap, int(now), self._options.retention)
@@ -181,24 +186,30 @@ class MetricStore:
         """One retention pass; hosts of running jobs are spared, all hosts when nobody can tell which these
         are."""
         cutoff = int(now - self._options.retention)
-        if self._used_nodes is not None:
-            try:
-                used = self._used_nodes(cutoff)
-            except Exception as error:  # whatever it is: keeping too much is the safe side
-                log.warning("which nodes are in use is not known, nothing is dropped this time: %s", error)
-                self._next_retention = now + _RETRY
-                return
-            self._names()
-            numbers = self._tables.host_numbers
-            kept = [
-                numbers[cluster][host]
-                for name, hosts in used.items()
-                if (cluster := self._reader.cluster(name)) >= 0
-                for host in hosts
-                if host in numbers[cluster]
-            ]
-            self._retention.keep(kept)
+        used = self._hosts_in_use(cutoff)
+        if used is None:
+            self._next_retention = now + min(_RETRY, self._retention_pause)
+            return
+        self._names()
+        numbers = self._tables.host_numbers
+        kept = [
+            numbers[cluster][host]
+            for name, host in used
+            if (cluster := self._reader.cluster(name)) >= 0 and host in numbers[cluster]
+        ]
+        self._retention.keep(kept)
         self._retention.drop_before(cutoff)
+
+    def _hosts_in_use(self, before: int) -> set[tuple[str, str]] | None:
+        """(cluster, host) of running jobs that began before that time; None when nobody can tell."""
+        if self._used_nodes is None:
+            return set()
+        try:
+            used = self._used_nodes(before)
+            return {(cluster, host) for cluster, hosts in used.items() for host in hosts}
+        except Exception as error:  # whatever it is: keeping too much is the safe side
+            log.warning("which nodes are in use is not known, all data is kept this time: %r", error)
+            return None
 
     def checkpoint(self) -> CheckpointReport:
         """Saves everything; durable when this returns. Raises OSError, and then nothing has changed on
@@ -216,51 +227,65 @@ class MetricStore:
         self._names()
         freed = 0
         for selector in selectors:
-            series = self._series_below(selector)
-            if len(series):
-                freed += self._retention.free(series, to)
+            # As a reader: the rows found must not become other series before they are emptied.
+            with self._readers.reading():
+                series = self._series_below(selector)
+                if len(series):
+                    freed += self._retention.free(series, to)
         return freed
 
     # -- the tree ----------------------------------------------------------------------------------------
 
     def _series_below(self, selector: Sequence[str]) -> NDArray[np.int64]:
         """Numbers of the series at and below a level; none when there is no such level."""
-        clusters = [selector[0]] if selector else list(self._tables.cluster_numbers)
-        found = []
-        for cluster in clusters:
-            for name, host in self._reader.hosts(cluster):
-                if len(selector) > 1 and name != selector[1]:
-                    continue
-                series = self._retention.series_of(host)
-                if len(selector) > 2:
-                    components = self._tables.series[series, layout.COMPONENT].tolist()
-                    names = self._tables.component_names
-                    below = [matches(names[c], selector[2:]) for c in components]
-                    series = series[np.array(below, bool)] if below else series
-                found.append(series)
+        found = [self._series_of(host, selector) for _, _, host in self._hosts_below(selector)]
         return np.concatenate(found) if found else np.empty(0, np.int64)
 
+    def _hosts_below(self, selector: Sequence[str]) -> list[tuple[str, str, int]]:
+        """Cluster, name and number of the hosts that a selector may mean."""
+        clusters = [selector[0]] if selector else sorted(self._tables.cluster_numbers)
+        return [
+            (cluster, name, host)
+            for cluster in clusters
+            for name, host in self._reader.hosts(cluster)
+            if len(selector) < 2 or name == selector[1]
+        ]
+
+    def _series_of(self, host: int, selector: Sequence[str]) -> NDArray[np.int64]:
+        series = self._retention.series_of(host)
+        if len(selector) <= 2 or not len(series):
+            return series
+        components = self._tables.series[series, layout.COMPONENT].tolist()
+        names = self._tables.component_names
+        below: NDArray[np.int64] = series[[matches(names[c], selector[2:]) for c in components]]
+        return below
+
     def tree(self, selector: Sequence[str] = ()) -> Iterator[StoredSeries]:
-        """Every series at and below a level, host by host: for inspection."""
+        """Every series at and below a level, host by host: for inspection.
+
+        Whoever takes their time over it holds nothing up: a host is read when it is its turn.
+        """
         self._names()
-        clusters = {number: name for name, number in self._tables.cluster_numbers.items()}
-        with self._readers.reading():
-            for series in self._series_below(selector).tolist():
-                row = self._tables.series[series]
-                host = int(row[layout.HOST])
-                out = np.empty(3 * 512, np.int64)
-                count = int(reading.runs_of_series(self._tables.flat, series, out))
-                if 3 * count > len(out):
-                    out = np.empty(3 * count + 64, np.int64)
-                    count = min(int(reading.runs_of_series(self._tables.flat, series, out)), len(out) // 3)
-                runs = out[: 3 * count].reshape(-1, 3)[::-1].tolist()
-                yield StoredSeries(
-                    clusters[int(self._tables.hosts[host, layout.HOST_CLUSTER])],
-                    self._tables.host_names[host],
-                    self._tables.component_names[int(row[layout.COMPONENT])],
-                    self._tables.metric_rows[int(row[layout.METRIC])].name,
-                    [Run(start, slots, end) for start, slots, end in runs],
-                )
+        for cluster, name, host in self._hosts_below(selector):
+            with self._readers.reading():
+                found = [self._stored(cluster, name, s) for s in self._series_of(host, selector).tolist()]
+            yield from found
+
+    def _stored(self, cluster: str, host: str, series: int) -> StoredSeries:
+        row = self._tables.series[series]
+        out = np.empty(3 * 512, np.int64)
+        count = int(reading.runs_of_series(self._tables.flat, series, out))
+        if 3 * count > len(out):
+            out = np.empty(3 * count + 64, np.int64)
+            count = min(int(reading.runs_of_series(self._tables.flat, series, out)), len(out) // 3)
+        runs = out[: 3 * count].reshape(-1, 3)[::-1].tolist()
+        return StoredSeries(
+            cluster,
+            host,
+            self._tables.component_names[int(row[layout.COMPONENT])],
+            self._tables.metric_rows[int(row[layout.METRIC])].name,
+            [Run(start, slots, end) for start, slots, end in runs],
+        )
 
     def counters(self) -> dict[str, int | float | dict[str, int]]:
         """Figures since the start, for monitoring."""
@@ -307,6 +332,8 @@ def matches(component: Component, levels: Sequence[str]) -> bool:
     """Whether a component is at or below a level given by level names (type and id glued together)."""
     kind, one, subtype, sub = component
     level = levels[0]
+    if not kind or not all(levels):
+        return False
     if level.startswith("cpu") and level[3:].isdecimal():
         level = "hwthread" + level[3:]
     return kind + one == level and (len(levels) == 1 or (len(levels) == 2 and subtype + sub == levels[1]))

@@ -239,7 +239,10 @@ class StoreTables:
         if 3 * (self.names.used[ENTRIES] + 8) >= 2 * len(self.names.slots):
             self.names = self._larger(self.names)
         if 3 * (self.counts[DIRECTORY_COUNT] + 8) >= 2 * len(self.directory):
-            directory = np.zeros((2 * len(self.directory), 2), np.int64)
+            # Keys that were taken out leave their places: often there is room enough without them.
+            living = np.count_nonzero((self.directory[:, 0] != 0) & (self.directory[:, 1] >= 0))
+            size = len(self.directory) * (2 if 3 * living > len(self.directory) else 1)
+            directory = np.zeros((size, 2), np.int64)
             self.counts[DIRECTORY_COUNT] = lookup.move_directory(self.directory, directory)
             self.directory = directory
         self._flatten()
@@ -255,7 +258,7 @@ class StoreTables:
         """Memory in use, without what the interpreter needs."""
         c = self.counts
         return int(
-            int(c[layout.PAGES_IN_USE]) * (4 * layout.PAGE + 16)
+            int(c[layout.PAGES_IN_USE]) * layout.PAGE_BYTES
             + int(c[layout.SERIES_COUNT]) * 64
             + int(c[layout.GROUP_COUNT]) * 32
             + int(c[layout.SEGMENT_COUNT]) * 12

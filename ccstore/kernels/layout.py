@@ -32,6 +32,7 @@ SLOTS = 64  # slots of a page
 SLOT_BITS = 6
 SLOT_MASK = SLOTS - 1
 PAGE = ROWS * SLOTS
+PAGE_BYTES = 4 * PAGE + 16  # with its row in `pages`
 
 # series[:, ...], int32: one cache line per series
 METRIC = 0

@@ -228,6 +228,14 @@ def nominal(tables: Tables, series: int, slot: int) -> int:
     return slot * np.int64(tables.series[series, STEP]) + np.int64(tables.segments[segment, SEGMENT_OFFSET])
 
 
+@part
+def is_empty(tables: Tables, page: int) -> bool:
+    for i in range(page * PAGE, (page + 1) * PAGE):  # noqa: SIM110  (numba has no generators)
+        if tables.slots[i] == tables.slots[i]:
+            return False
+    return True
+
+
 @kernel(int64, TABLES, int64_1, int64, int64_1, int64_1, int64_1, int64_1)
 def free_series(
     flat: Flat,
@@ -240,8 +248,8 @@ def free_series(
 ) -> int:
     """Empties every page of these series of which the last sample's slot ends before `to` (relative to BASE).
 
-    Series without any sample left disappear. Returns the number of pages emptied, counted per series; stops
-    at
+    Series without any sample left disappear, and so do the oldest pages of a group once all its series have
+    nothing in them. Returns the number of pages emptied, counted per series; stops at
     series progress[GROUP] when the notes are nearly full.
     """
     tables = gather(flat)
@@ -282,6 +290,11 @@ def free_series(
             remove_series(tables, s, segments, progress)
             if tables.groups[group, GROUP_ALIVE] == 0:
                 remove_group(tables, group, pages, groups, progress)
+                continue
+        page = np.int64(tables.groups[group, OLDEST])
+        while page >= 0 and progress[PAGES] < pages.shape[0] and is_empty(tables, page):
+            drop_oldest(tables, group, pages, progress)
+            page = np.int64(tables.groups[group, OLDEST])
     progress[GROUP] = at
     return count
 

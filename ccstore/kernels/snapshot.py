@@ -16,6 +16,7 @@ from ccstore.kernels.layout import (
     DEVIATION,
     DIRECTORY_COUNT,
     FIRST,
+    GROUP_COUNT,
     GROUP_USED,
     HOST,
     HOST_KEPT,
@@ -310,6 +311,11 @@ def insert(
             if kept or newest + step >= cutoff:
                 series = directory_find(tables.directory, series_key(host, metric, component))
                 if series < 0:
+                    if (tables.counts[GROUP_COUNT] + 2) * ROWS >= tables.series.shape[0]:
+                        m = m_end
+                        r = r_end
+                        n += 1
+                        continue
                     series = new_series(tables, host, metric, component)
                     progress[3] += 1
                 same_raster = step == tables.metrics[metric, METRIC_STEP] and adopt(
