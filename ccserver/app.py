@@ -69,6 +69,8 @@ def build_site(config: Config, database: Database, archive: JobArchive) -> Site:
     tags = TagRepository(database, archive)
     ready = (lambda: store.ready) if store is not None else (lambda: True)
     life_cycle = JobLifeCycle(jobs, tags, clusters, metric_data, archive, ready=ready)
+    if store is not None:
+        store.in_use(jobs.used_nodes)
     return Site(
         config=config,
         database=database,
@@ -239,7 +241,7 @@ async def _serve(
     with ExitStack() as threads:
         # Left in reverse order: first no more samples, then no more jobs to archive, then the last tidying.
         if site.store is not None:
-            threads.enter_context(_Thread("housekeeping", partial(_keep_house, site.store, site.jobs)))
+            threads.enter_context(_Thread("housekeeping", partial(_keep_house, site.store)))
         threads.enter_context(_archiving(site))
         threads.enter_context(_bridge(site))
         async with trio.open_nursery() as nursery:
@@ -290,7 +292,7 @@ def _periodic_work(site: Site, access: Access) -> list[tuple[float, Callable[[],
     ]
 
 
-def _keep_house(store: MetricStore, jobs: JobRepository, stop: threading.Event) -> None:
+def _keep_house(store: MetricStore, stop: threading.Event) -> None:
     while not stop.wait(_HOUSEKEEPING):
         try:
             store.housekeeping()

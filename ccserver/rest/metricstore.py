@@ -5,6 +5,8 @@ Source: spec/metric-store.md 6.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
+from itertools import groupby
 from typing import Any, cast
 
 import msgspec
@@ -160,21 +162,53 @@ async def debug(call: Call) -> Response:
         selector = array(text)(parse_json(raw), "") if raw.startswith("[") else raw.split(":") if raw else []
     except WireError as error:
         raise HttpError(400, f"the selector is no list of names: {error}") from None
-    return json_answer(await call.run(_dump, store, selector))
+    hosts = _hosts(store, selector)
+    first = await call.run(next, hosts, None)
+    if first is None and selector:
+        raise HttpError(400, "not found")
+    return Response(_dump(call, store, selector, first, hosts), content_type="application/json")
 
 
-def _dump(store: MetricStore, selector: list[str]) -> dict[str, Any]:
-    tree: dict[str, Any] = {}
-    for series in store.tree(selector):
-        level = tree
-        for name in (series.cluster, series.host, *_level_names(series.component)):
-            level = level.setdefault(name, {})
-        level[series.metric] = [{"start": run.start, "len": run.slots, "end": run.end} for run in series.runs]
-    for name in selector:
-        if name not in tree:
-            raise HttpError(400, "not found")
-        tree = tree[name]
-    return {"data": tree, "counters": store.counters()}
+_HostTree = tuple[str, str, dict[str, Any]]
+
+
+def _hosts(store: MetricStore, selector: list[str]) -> Iterator[_HostTree]:
+    """Cluster, host and its tree, as far as the selector reaches."""
+    for (cluster, host), found in groupby(store.tree(selector), lambda one: (one.cluster, one.host)):
+        tree: dict[str, Any] = {}
+        for series in found:
+            names = _level_names(series.component)
+            level = tree
+            for name in names[max(len(selector) - 2, 0) :]:
+                level = level.setdefault(name, {})
+            level[series.metric] = [
+                {"start": run.start, "len": run.slots, "end": run.end} for run in series.runs
+            ]
+        yield cluster, host, tree
+
+
+async def _dump(
+    call: Call, store: MetricStore, selector: list[str], first: _HostTree | None, hosts: Iterator[_HostTree]
+) -> AsyncIterator[bytes]:
+    """One host after the other: the whole tree is larger than one wants to hold."""
+    yield b'{"data":'
+    if len(selector) >= 2:
+        yield orjson.dumps(first[2] if first else {})
+    else:
+        yield b"{"
+        open_cluster = None
+        host = first
+        while host is not None:
+            cluster, name, tree = host
+            if open_cluster == cluster:
+                yield b","
+            elif not selector:
+                yield (b"}," if open_cluster is not None else b"") + orjson.dumps(cluster) + b":{"
+            open_cluster = cluster
+            yield orjson.dumps(name) + b":" + orjson.dumps(tree)
+            host = await call.run(next, hosts, None)
+        yield b"}}" if open_cluster is not None and not selector else b"}"
+    yield b',"counters":' + orjson.dumps(await call.run(store.counters)) + b"}"
 
 
 def _level_names(component: tuple[str, str, str, str]) -> list[str]:

@@ -57,3 +57,27 @@ async def test_queries_wait_and_writes_do_not(
         found = (await client.post("/api/query", json=query)).json()["results"][0][0]["data"]
         assert 8 in found
     site.store.close()
+
+
+async def test_the_store_knows_the_hosts_of_running_jobs(
+    installation: Server, site: Site, application: Application
+) -> None:
+    assert site.store is not None
+    site.store.restore()
+    now = int(time.time())
+    job = {
+        "jobId": 7, "user": "ute", "project": "lab", "cluster": "small", "subCluster": "main",
+        "partition": "all", "numNodes": 2, "numHwthreads": 4, "exclusive": 1, "monitoringStatus": 1,
+        "smt": 1, "jobState": "running", "startTime": now - 300, "duration": 0,
+        "resources": [{"hostname": "n01"}, {"hostname": "n02"}],
+    }  # fmt: skip
+    headers = {"X-Auth-Token": installation.token("adapter")}
+    transport = httpx.ASGITransport(application)  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=transport, base_url="http://x", headers=headers) as client:
+        answer = await client.post("/api/jobs/start_job/", json=job)
+        assert answer.status_code == 201, answer.text
+    site.life_cycle.take_over_cache()
+    # Asked as retention and restore ask: in whole seconds before now, by position.
+    assert site.store._hosts_in_use(now) == {("small", "n01"), ("small", "n02")}
+    assert site.store._hosts_in_use(now - 3600) == set()
+    site.store.close()
