@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from ccstore import Metric, MetricStore, Query, StoreOptions
+from ccstore.kernels import layout
 
 START = 1700000000
 HOUR = 3600
@@ -433,23 +434,35 @@ def test_free_gives_memory_back(ten_hours: MetricStore) -> None:
 # -- reuse ---------------------------------------------------------------------------------------------
 
 
-def test_rows_of_a_host_that_left_serve_another_one_without_its_samples() -> None:
+@pytest.mark.parametrize("way", ["free", "age"])
+def test_rows_of_a_host_that_left_serve_another_one_without_its_samples(way: str) -> None:
     clock = Clock(START + HOUR)
     store = open_store(clock, retention=HOUR)
     line = b"m0,hostname=old value=111 %d"
     for i in range(60):
         assert store.write(line % (START + 60 * i), "c").stored == 1
-    store.free([["c", "old"]], START + 100 * HOUR)
+    pages = store.counters()["pages"]
+    begin = START
+    if way == "free":
+        store.free([["c", "old"]], START + 100 * HOUR)
+    else:
+        begin = START + 4 * HOUR
+        clock.now = begin + HOUR
+        store.housekeeping()
     store.housekeeping()
-    sample(store, "new", START + 30 * 60, 1)
-    assert store.counters()["pages"] == 1
-    kept = values(store, "new", START, START + HOUR)
-    assert [value for value in kept if value == value] == [1.0]
+    assert store.counters()["pages"] == 0
+    sample(store, "new", begin + 30 * 60, 1)
+    assert store._tables.counts[layout.PAGE_COUNT] == pages, "memory is used again"
+
+    def found(host: str) -> list[float]:
+        return [value for value in values(store, host, begin - HOUR, begin + HOUR) if value == value]
+
+    assert found("new") == [1.0]
     # The very bytes that used to lead to the row: they must not any more.
-    assert store.write(line % (START + 40 * 60), "c").stored == 1
+    assert store.write(line % (begin + 40 * 60), "c").stored == 1
     assert store.hosts("c") == ["new", "old"]
-    assert [value for value in values(store, "new", START, START + HOUR) if value == value] == [1.0]
-    assert [value for value in values(store, "old", START, START + HOUR) if value == value] == [111.0]
+    assert found("new") == [1.0]
+    assert found("old") == [111.0]
 
 
 def test_nothing_is_used_again_before_the_last_reader_has_gone(ten_hours: MetricStore) -> None:
