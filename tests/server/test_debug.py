@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from server.running import Server
+from tests.server.running import Server
 
 START = int(time.time()) // 640 * 640 - 3200  # steps of 10 s
 GPU = "00000000:49:00.0"
