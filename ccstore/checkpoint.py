@@ -181,8 +181,10 @@ def unpack(packed: bytes) -> dict[str, Any]:
     return document
 
 
-def compress(data: bytes | bytearray | memoryview) -> bytes:
-    block: bytes = lz4.block.compress(data, store_size=False)  # type: ignore[attr-defined]
+def compress(data: bytes | bytearray | memoryview, acceleration: int = 1) -> bytes:
+    block: bytes = lz4.block.compress(  # type: ignore[attr-defined]
+        data, mode="fast", acceleration=acceleration, store_size=False
+    )
     return block
 
 

@@ -84,10 +84,10 @@ class MetricStore:
         """Stores the good lines of a message of line protocol; a bad line costs itself only."""
         return self._writer.write(payload, default_cluster, int(self._clock()))
 
-    def sync(self) -> bool:
-        """Waits until the journal has on disk what has been written so far; False when there is none or it
-        cannot."""
-        return self._journal is not None and self._options.journal and self._journal.sync()
+    def sync(self, patience: float = 10.0) -> bool:
+        """Waits until the journal has on disk what has been written so far; False when there is no journal or
+        that does not happen within `patience` seconds."""
+        return self._journal is not None and self._options.journal and self._journal.sync(patience)
 
     # -- reading -----------------------------------------------------------------------------------------
 
