@@ -1,8 +1,8 @@
 """The journal: what has arrived since the last checkpoint, on disk within a second or so.
 
 docs/format/journal.md draws the files. A message costs its writer one entry in a queue; compression,
-checksums and the disk are left to the journal's own thread (about 50 ns a line, beside the parsing). The queue
-is bounded: when the disk cannot follow, messages stay out of the journal, are counted, and a checkpoint is due at once.
+checksums and the disk are left to the journal's own thread. The queue is bounded: when the disk cannot keep
+up, messages stay out of the journal, are counted, and a checkpoint is due at once.
 """
 
 from __future__ import annotations
@@ -13,11 +13,9 @@ import struct
 import threading
 import time
 import zlib
-from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from ccstore.checkpoint import compress, decompress, move_aside, sync_directory
 
@@ -45,8 +43,7 @@ _PATIENCE = 10.0  # seconds that closing waits for a write under way
 _BETWEEN_COMPLAINTS = 60.0  # seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A message as it arrived: bytes of line protocol, its default cluster, unix seconds."""
 
     message: bytes
@@ -54,11 +51,7 @@ class Entry:
     time: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    file: int
-    entry: Entry
-    at: float  # monotonic
+_Waiting = tuple[int, Entry]  # number of the file it belongs to, message
 
 
 class Journal:
@@ -81,11 +74,10 @@ class Journal:
         self._wake = threading.Event()
         self._stopping = False
         self._thread: threading.Thread | None = None
-        self._queue: deque[_Waiting] = deque()
-        self._queued = 0
-        self._batch: list[_Waiting] = []  # taken from the queue, not yet in the file
+        self._queue: list[_Waiting] = []
+        self._taken: list[_Waiting] = []  # from the queue, by the thread; not yet written
+        self._waiting = 0  # bytes of both
         self._number = first  # of the file for the next message
-        self._forgotten = 0  # files below are of no use any more
         self._incomplete = 0  # the newest file in which messages are missing; 0: none
         self._damaged: set[int] = set()
         self._fd = -1
@@ -114,20 +106,19 @@ class Journal:
             if self._stopping:
                 return
             # A single message may be larger than the queue.
-            if self._queued >= self._queue_limit or self._older + self._end >= 2 * self._limit:
+            if self._waiting >= self._queue_limit or self._older + self._end >= 2 * self._limit:
                 self._lost += 1
                 self._incomplete = self._number
                 return
-            now = time.monotonic()
-            self._queue.append(_Waiting(self._number, Entry(message, cluster, received), now))
-            self._queued += cost
+            self._queue.append((self._number, Entry(message, cluster, received)))
+            self._waiting += cost
             self._appended += 1
             if self._behind_since is None:
-                self._behind_since = now
+                self._behind_since = time.monotonic()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
                 self._thread.start()
-        if self._queued > _WAKE:
+        if self._waiting > _WAKE:
             self._wake.set()
 
     def switch(self) -> int:
@@ -154,11 +145,11 @@ class Journal:
         """Files below this number are in a checkpoint that is on disk: removes them."""
         with self._files:
             with self._lock:
-                self._forgotten = before
+                self._queue = [one for one in self._queue if one[0] >= before]
+                self._taken = [one for one in self._taken if one[0] >= before]
+                self._waiting = sum(map(_cost, self._queue)) + sum(map(_cost, self._taken))
                 if self._incomplete < before:
                     self._incomplete = 0
-            if self._batch and self._batch[0].file < before:
-                self._batch = []
             if self._fd >= 0 and self._open < before:
                 self._close_file()
             for number, path in journals(self._directory):
@@ -218,48 +209,47 @@ class Journal:
     def _commit(self) -> None:
         """Everything in the queue into its files, and these to disk."""
         with self._files:
+            began = time.monotonic()
+            with self._lock:
+                self._taken += self._queue
+                self._queue = []
+                appended = self._appended
             try:
-                while True:
-                    if not self._batch:
-                        self._batch, appended = self._take()
-                    if not self._batch:
-                        break
-                    self._write(self._batch)
-                    self._batch = []
+                self._write_taken()
                 self._sync_file()
             except OSError as error:
                 self._failed(error)
                 return
             with self._lock:
                 self._durable = appended
-                self._behind_since = self._queue[0].at if self._queue else None
+                self._behind_since = began if self._queue else None
                 self._advanced.notify_all()
                 lost = self._lost if self._incomplete else 0
         if lost:
             self._complain(f"{lost} messages so far are not in it: the disk is too slow, or checkpoints fail")
 
-    def _take(self) -> tuple[list[_Waiting], int]:
-        """Messages of the next record, and how many have been appended when there are none."""
-        batch: list[_Waiting] = []
-        size = 0
-        with self._lock:
-            while self._queue:
-                one = self._queue[0]
-                if one.file >= self._forgotten:
-                    if batch and (one.file != batch[0].file or size + len(one.entry.message) > _BATCH):
-                        break
-                    batch.append(one)
-                    size += len(one.entry.message)
-                self._queue.popleft()
-                self._queued -= len(one.entry.message) + _ENTRY_COST
-            return batch, self._appended
+    def _write_taken(self) -> None:
+        done = 0
+        try:
+            while done < len(self._taken):
+                end, size = done, 0
+                file = self._taken[done][0]
+                while end < len(self._taken) and self._taken[end][0] == file and size < _BATCH:
+                    size += _cost(self._taken[end])
+                    end += 1
+                self._write(file, [entry for _, entry in self._taken[done:end]])
+                done = end
+                with self._lock:
+                    self._waiting -= size
+        finally:
+            del self._taken[:done]
 
-    def _write(self, batch: list[_Waiting]) -> None:
-        if self._fd < 0 or self._open != batch[0].file:
-            self._open_file(batch[0].file)
+    def _write(self, file: int, entries: list[Entry]) -> None:
+        if self._fd < 0 or self._open != file:
+            self._open_file(file)
         end = self._end
         try:
-            for record in records([one.entry for one in batch]):
+            for record in records(entries):
                 end += self._put(record, end)
                 self._records += 1
         except OSError:
@@ -321,7 +311,7 @@ class Journal:
     def _failed(self, error: OSError) -> None:
         with self._lock:
             self._failures += 1
-            self._incomplete = max(self._incomplete, self._open, self._batch[0].file if self._batch else 0)
+            self._incomplete = max(self._incomplete, self._open, self._taken[0][0] if self._taken else 0)
         self._complain(str(error))
 
     def _complain(self, what: str) -> None:
@@ -329,6 +319,10 @@ class Journal:
         if now - self._complained >= _BETWEEN_COMPLAINTS:
             self._complained = now
             log.error("journal in %s: %s", self._directory, what)
+
+
+def _cost(one: _Waiting) -> int:
+    return len(one[1].message) + _ENTRY_COST
 
 
 # -- the files -----------------------------------------------------------------------------------------------
@@ -351,22 +345,28 @@ def last_number(directory: Path) -> int:
 
 def records(entries: list[Entry]) -> Iterator[bytes]:
     """These messages as they stand in a file: one record, or several when they are large."""
-    left = sum(ENTRY.size + len(one.cluster) + len(one.message) for one in entries)
     flags = 0
     piece = bytearray()
-    for one in entries:
-        head = ENTRY.pack(len(one.message), one.time, len(one.cluster)) + one.cluster
-        for part in (memoryview(head), memoryview(one.message)):
-            at = 0
-            while at < len(part):
-                taken = part[at : at + _PIECE - len(piece)]
-                piece += taken
-                at += len(taken)
-                left -= len(taken)
-                if len(piece) == _PIECE or not left:
-                    yield _record(piece, flags | (GOES_ON if left else 0))
-                    piece.clear()
-                    flags = CONTINUED
+    for message, cluster, received in entries:
+        if len(piece) + ENTRY.size + len(cluster) > _PIECE:
+            yield _record(piece, flags | GOES_ON)
+            piece.clear()
+            flags = CONTINUED
+        piece += ENTRY.pack(len(message), received, len(cluster))
+        piece += cluster
+        if len(piece) + len(message) <= _PIECE:
+            piece += message
+            continue
+        rest = memoryview(message)
+        while len(rest):
+            room = _PIECE - len(piece)
+            piece += rest[:room]
+            rest = rest[room:]
+            if len(rest):
+                yield _record(piece, flags | GOES_ON)
+                piece.clear()
+                flags = CONTINUED
+    yield _record(piece, flags)
 
 
 def _record(piece: bytearray, flags: int) -> bytes:

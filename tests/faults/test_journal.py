@@ -609,6 +609,15 @@ def test_large_messages_are_cut_into_records(tmp_path: Path) -> None:
     assert list(entries_of(path)) == [other]
 
 
+@pytest.mark.parametrize("short", range(-2, 40))
+def test_a_cut_may_fall_anywhere(tmp_path: Path, short: int) -> None:
+    entries = [Entry(b"x" * ((1 << 20) - short), b"cluster", START), Entry(b"small", b"c", START + 1)]
+    header = b"CCJRNL\n\0" + struct.pack("<IQ", 1, 5)
+    path = tmp_path / "000000000005.journal"
+    path.write_bytes(header + struct.pack("<I", zlib.crc32(header)) + b"".join(records(entries)))
+    assert list(entries_of(path)) == entries
+
+
 def test_the_page_on_the_format_tells_the_truth(journal_of_ten: Path) -> None:
     """Decodes a file with nothing but what docs/format/journal.md says."""
     raw = journal_of_ten.read_bytes()
