@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import re
 import resource
 import signal
@@ -257,7 +258,9 @@ def test_killed_while_lines_stream_in_and_checkpoints_are_written(tmp_path: Path
         reports = b""
         until = 5 + 11 * attempt
         while len(reports) < 9 * until:
-            reports += os.read(read, 9)
+            report = os.read(read, 9)
+            assert report, "the child has ended"
+            reports += report
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         while more := os.read(read, 9):
@@ -299,6 +302,22 @@ def test_a_message_between_switch_and_checkpoint_is_in_the_journal(
 
     crash(tmp_path, work)
     assert contents(restored(tmp_path)) == oracle[11]
+
+
+@pytest.mark.parametrize("jitter", [0, 7, 14])
+def test_replaying_what_the_checkpoint_has_changes_nothing(jitter: int) -> None:
+    source = random.Random(jitter)
+    store = open_store(None)
+    messages = []
+    for i in range(100):
+        at = START + 60 * i + source.randint(-jitter, jitter)
+        messages.append(b"cpu_load,hostname=h0 value=%d %d\nflops_any,hostname=h1 value=%d" % (i, at, i))
+        store.write(messages[-1], "c")
+    before = contents(store)
+    for begin in (99, 90, 50, 0):
+        for one in messages[begin:]:
+            store._writer.replay(one, "c", int(NOW))
+        assert contents(store) == before
 
 
 def test_a_store_that_is_closed_before_it_is_restored_saves_both(
