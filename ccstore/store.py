@@ -38,7 +38,7 @@ from ccstore.types import (
 log = logging.getLogger(__name__)
 
 _LONGEST_PAUSE = 600.0  # seconds between retention passes
-_RETRY = 60.0  # seconds
+_RETRY = 60.0  # seconds, after a failure and between checkpoints that the journal asks for
 
 UsedNodes = Callable[[int], Mapping[str, Sequence[str]]]
 """From a time (unix seconds) to the hosts, by cluster, of running jobs that began before it."""
@@ -219,11 +219,12 @@ class MetricStore:
         if self._journal is not None and self.ready and now >= self._no_checkpoint_before:
             if now < self._next_checkpoint and not self._journal.wants_checkpoint:
                 return
+            # A disk that cannot keep up asks again and again; more checkpoints would not help it.
+            self._no_checkpoint_before = now + _RETRY
             try:
                 self.checkpoint()
                 self._next_checkpoint = now + self._options.checkpoint_interval
             except OSError as error:
-                self._no_checkpoint_before = now + _RETRY
                 self._next_checkpoint = min(self._next_checkpoint, self._no_checkpoint_before)
                 log.error("checkpoint failed, next try in %d s: %s", _RETRY, error)
 

@@ -539,6 +539,23 @@ def test_a_failing_sync_asks_for_a_checkpoint(tmp_path: Path, monkeypatch: pytes
     assert store.sync()
 
 
+def test_a_journal_that_keeps_failing_gets_a_checkpoint_a_minute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [NOW]
+    store = MetricStore({"c": METRICS}, StoreOptions(directory=tmp_path), clock=lambda: now[0])
+    store.restore()
+    monkeypatch.setattr(os, "fdatasync", lambda _: (_ for _ in ()).throw(OSError(errno.EIO, "broken")))
+    written = set()
+    for i in range(MESSAGES):
+        write(store, i)
+        assert not store.sync(0.1)
+        now[0] += 10
+        store.housekeeping()
+        written.update(path.name for path in tmp_path.glob("*.checkpoint"))
+    assert len(written) == 4
+
+
 def test_a_full_journal_triggers_a_checkpoint(tmp_path: Path) -> None:
     store = open_store(tmp_path, journal_limit=3000)
     store.restore()
