@@ -84,6 +84,7 @@ def in_child(work: Callable[[], None]) -> int:
     """Runs in a process of its own; 0, the number of the signal that killed it (negative), or 1."""
     pid = os.fork()
     if not pid:
+        signal.alarm(60)  # ends a child that waits for ever
         try:
             work()
         except BaseException:
@@ -302,6 +303,21 @@ def test_a_message_between_switch_and_checkpoint_is_in_the_journal(
 
     crash(tmp_path, work)
     assert contents(restored(tmp_path)) == oracle[11]
+
+
+def test_a_journal_that_outlived_its_checkpoint_is_not_replayed(
+    tmp_path: Path, oracle: list[list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work(store: MetricStore) -> None:
+        write_and_sync(0, 10)(store)
+        monkeypatch.setattr(os, "unlink", lambda *_: (_ for _ in ()).throw(OSError(errno.EPERM, "no")))
+        store.checkpoint()
+
+    crash(tmp_path, work)
+    assert journal_files(tmp_path)
+    store = open_store(tmp_path)
+    assert store.restore().messages == 0
+    assert contents(store) == oracle[10]
 
 
 @pytest.mark.parametrize("jitter", [0, 7, 14])
@@ -602,6 +618,7 @@ def test_without_a_journal_nothing_is_written_and_older_ones_are_read(
     store.restore()
     write(store, 10)
     assert not store.sync()
+    assert store.counters()["journal_lag_seconds"] == 0
     assert len(journal_files(tmp_path)) == 1
     assert contents(store) == oracle[11]
     store.close()
