@@ -8,6 +8,7 @@ import threading
 import numpy as np
 from numpy.typing import NDArray
 
+from ccstore.journal import Journal
 from ccstore.kernels import grammar, ingest
 from ccstore.tables import StoreTables
 from ccstore.types import Rejection, WriteReport
@@ -42,10 +43,16 @@ class Writer:
     """Takes messages; any number of threads may call `write`."""
 
     def __init__(
-        self, tables: StoreTables, lock: threading.Lock, retention: float, max_future: float
+        self,
+        tables: StoreTables,
+        lock: threading.Lock,
+        retention: float,
+        max_future: float,
+        journal: Journal | None,
     ) -> None:
         self._tables = tables
         self._lock = lock
+        self._journal = journal
         self._message_lock = threading.Lock()
         self._buffer: NDArray[np.uint8] = np.zeros(_SMALL + _PADDING, np.uint8)
         self._request = np.zeros(ingest.REQUEST_SIZE, np.int64)
@@ -68,50 +75,73 @@ class Writer:
     def write(self, payload: bytes | bytearray | memoryview, default_cluster: str, now: int) -> WriteReport:
         """Stores the good lines of a message. One message is taken at a time, in short holds of the store's
         lock."""
-        source = np.frombuffer(payload, np.uint8)
-        size = len(source)
         with self._message_lock:
-            text = self._buffer if size <= _SMALL else np.empty(size + _PADDING, np.uint8)
-            text[:size] = source
-            text[size] = 10
-            text[size + 1 : size + _PADDING] = 0
-            scope, default, default_length = self._scope(default_cluster)
-            request = self._request
-            request[ingest.AT] = 0
-            request[ingest.END] = size
-            request[ingest.NOW] = now
-            request[ingest.SCOPE] = scope
-            request[ingest.DEFAULT_LENGTH] = default_length
-            self._result[:] = 0
-            while True:
-                with self._lock:
-                    status = ingest.ingest(
-                        self._tables.flat,
-                        text,
-                        request,
-                        self._result,
-                        default,
-                        self._scratch,
-                        self._tokens,
-                        self._head,
-                        self._spans,
-                        self._rejections,
-                    )
-                    if status == ingest.GROW:
-                        self._tables.grow()
-                if status == ingest.DONE:
-                    break
-                request[ingest.AT] = self._result[ingest.POSITION]
+            text, size = self._ingest(payload, default_cluster, now)
             self.messages += 1
             self.message_bytes += size
-            return self._report(text)
+            report = self._report(text)
+            if self._journal is not None and report.stored:
+                self._journal.append(bytes(payload), encoded(default_cluster), now)
+            return report
+
+    def replay(self, payload: bytes, default_cluster: str, now: int) -> int:
+        """Stores a message of the journal, which has been counted when it arrived; returns the number of
+        samples."""
+        with self._message_lock:
+            self._ingest(payload, default_cluster, now)
+            return int(self._result[ingest.OUTCOME + grammar.STORED])
+
+    def switch_journal(self) -> int:
+        """Every message is either completely in the store already, or in the journal file of this number or
+        a later one."""
+        assert self._journal is not None
+        with self._message_lock:
+            return self._journal.switch()
+
+    def _ingest(
+        self, payload: bytes | bytearray | memoryview, default_cluster: str, now: int
+    ) -> tuple[NDArray[np.uint8], int]:
+        """The message with its padding, and its size."""
+        source = np.frombuffer(payload, np.uint8)
+        size = len(source)
+        text = self._buffer if size <= _SMALL else np.empty(size + _PADDING, np.uint8)
+        text[:size] = source
+        text[size] = 10
+        text[size + 1 : size + _PADDING] = 0
+        scope, default, default_length = self._scope(default_cluster)
+        request = self._request
+        request[ingest.AT] = 0
+        request[ingest.END] = size
+        request[ingest.NOW] = now
+        request[ingest.SCOPE] = scope
+        request[ingest.DEFAULT_LENGTH] = default_length
+        self._result[:] = 0
+        while True:
+            with self._lock:
+                status = ingest.ingest(
+                    self._tables.flat,
+                    text,
+                    request,
+                    self._result,
+                    default,
+                    self._scratch,
+                    self._tokens,
+                    self._head,
+                    self._spans,
+                    self._rejections,
+                )
+                if status == ingest.GROW:
+                    self._tables.grow()
+            if status == ingest.DONE:
+                return text, size
+            request[ingest.AT] = self._result[ingest.POSITION]
 
     def _scope(self, cluster: str) -> tuple[int, NDArray[np.uint8], int]:
         known = self._scopes.get(cluster)
         if known is None:
-            encoded = cluster.encode("utf-8", "surrogateescape")[:256]
+            name = encoded(cluster)
             number = len(self._scopes) + 1
-            known = (number, np.frombuffer(encoded + bytes(_PADDING), np.uint8).copy(), len(encoded))
+            known = (number, np.frombuffer(name + bytes(_PADDING), np.uint8).copy(), len(name))
             if number > _MOST_SCOPES:
                 return -1, known[1], known[2]
             self._scopes[cluster] = known
@@ -137,6 +167,11 @@ class Writer:
             for line, outcome, start, end in self._rejections[: result[ingest.NOTED]].tolist()
         ]
         return WriteReport(lines, stored, dropped, rejected, result[ingest.REJECTED])
+
+
+def encoded(cluster: str) -> bytes:
+    """A default cluster as kernels and journal take it; longer names than 255 bytes are bad anyway."""
+    return cluster.encode("utf-8", "surrogateescape")[:256]
 
 
 def _excerpt(text: NDArray[np.uint8], start: int, end: int) -> str:

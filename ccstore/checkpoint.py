@@ -6,6 +6,7 @@ compression, checksums and the disk come after that, without the interpreter loc
 
 from __future__ import annotations
 
+import logging
 import os
 import struct
 import threading
@@ -23,6 +24,8 @@ from numpy.typing import NDArray
 from ccstore.kernels import layout, snapshot
 from ccstore.kernels.layout import BASE, SLOTS
 from ccstore.tables import StoreTables
+
+log = logging.getLogger(__name__)
 
 MAGIC = b"CCSTORE\n"
 VERSION = 1
@@ -74,15 +77,18 @@ class CheckpointWriter:
         self._rows = np.empty(ROWS_OF_BLOCK * SLOTS, np.float32)
         self._shuffled: NDArray[np.uint8] = np.empty(4 * ROWS_OF_BLOCK * SLOTS, np.uint8)
 
-    def write(self, created: float) -> Written:
-        """A complete checkpoint, durable when this returns; older ones are removed then. Raises OSError."""
+    def write(self, created: float, journal: int) -> Written:
+        """A complete checkpoint, durable when this returns; older ones are removed then. Raises OSError.
+
+        `journal` is the number of the first journal file with messages that may not be in it.
+        """
         self._directory.mkdir(parents=True, exist_ok=True)
         sequence = max((number for number, _ in checkpoints(self._directory)), default=0) + 1
         path = self._directory / f"{sequence:012d}{SUFFIX}"
         unfinished = path.with_suffix(".unfinished")
         try:
             with open(unfinished, "wb") as file:
-                written = self._write_to(file, sequence, created)
+                written = self._write_to(file, sequence, created, journal)
                 file.flush()
                 os.fsync(file.fileno())
             os.rename(unfinished, path)
@@ -95,9 +101,16 @@ class CheckpointWriter:
                 older.unlink(missing_ok=True)
         return written
 
-    def _write_to(self, file: BinaryIO, sequence: int, created: float) -> Written:
+    def _write_to(self, file: BinaryIO, sequence: int, created: float, journal: int) -> Written:
         header = pack(
-            {"created": created, "sequence": sequence, "kind": "full", "base": BASE, "slots": SLOTS}
+            {
+                "created": created,
+                "sequence": sequence,
+                "kind": "full",
+                "base": BASE,
+                "slots": SLOTS,
+                "journal": journal,
+            }
         )
         file.write(HEADER.pack(MAGIC, VERSION, len(header), zlib.crc32(header)) + header)
         blocks = series = rows = 0
@@ -168,8 +181,10 @@ def unpack(packed: bytes) -> dict[str, Any]:
     return document
 
 
-def compress(data: bytes | memoryview) -> bytes:
-    block: bytes = lz4.block.compress(data, store_size=False)  # type: ignore[attr-defined]
+def compress(data: bytes | bytearray | memoryview, acceleration: int = 1) -> bytes:
+    block: bytes = lz4.block.compress(  # type: ignore[attr-defined]
+        data, mode="fast", acceleration=acceleration, store_size=False
+    )
     return block
 
 
@@ -209,3 +224,17 @@ def sync_directory(directory: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def move_aside(path: Path) -> None:
+    """Renames a damaged file, so that it is not read again and somebody can look at it."""
+    target = path.with_name(path.name + ".damaged")
+    number = 1
+    while target.exists():
+        target = path.with_name(f"{path.name}.damaged-{number}")
+        number += 1
+    try:
+        path.rename(target)
+        log.warning("%s: damaged, what could be read was used; now %s", path, target.name)
+    except OSError as error:
+        log.warning("%s: damaged, and could not be moved aside: %s", path, error)

@@ -49,6 +49,8 @@ class Restorer:
         self._lock = lock
         self._directory = directory
         self._in_use: Collection[tuple[str, str]] | None = ()
+        self.journal = 0
+        """After `restore`: the number of the first journal file with messages it has not put back."""
 
     def restore(self, cutoff: int, in_use: Collection[tuple[str, str]] | None = ()) -> RestoreReport:
         """Everything that ends at or after the cutoff (unix seconds).
@@ -62,9 +64,13 @@ class Restorer:
         for path in self._directory.glob("*.unfinished"):
             if path.is_file():
                 path.unlink(missing_ok=True)
+        beginnings = []
         for _, path in reversed(checkpoint.checkpoints(self._directory)):
             files += 1
             whole = True
+            number = journal_after(path)
+            if number is not None:
+                beginnings.append(number)
             try:
                 for block in blocks_of(path):
                     try:
@@ -83,20 +89,9 @@ class Restorer:
                 # removed.
                 break
             damaged += 1
-            self._move_aside(path)
-        return RestoreReport(files, damaged, series, samples, time.perf_counter() - started)
-
-    def _move_aside(self, path: Path) -> None:
-        target = path.with_name(path.name + ".damaged")
-        number = 1
-        while target.exists():
-            target = path.with_name(f"{path.name}.damaged-{number}")
-            number += 1
-        try:
-            path.rename(target)
-            log.warning("%s: damaged, what could be read was used; now %s", path, target.name)
-        except OSError as error:
-            log.warning("%s: damaged, and could not be moved aside: %s", path, error)
+            checkpoint.move_aside(path)
+        self.journal = min(beginnings, default=0)
+        return RestoreReport(files, damaged, series, samples, seconds=time.perf_counter() - started)
 
     def _insert(self, block: _Block, cutoff: int) -> tuple[int, int]:
         """Series made and samples stored."""
@@ -215,6 +210,17 @@ def blocks_of(path: Path) -> Iterator[_Block]:
             rows = np.empty(len(shuffled) // 4, np.float32)
             snapshot.unshuffle(np.frombuffer(shuffled, np.uint8), rows)
             yield _Block({**meta, "slots": slots}, rows)
+
+
+def journal_after(path: Path) -> int | None:
+    """Number of the first journal file with messages that may not be in this checkpoint; None when its header
+    cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            number = read_header(file).get("journal", 0)
+    except (Damaged, OSError):
+        return None
+    return number if isinstance(number, int) else 0
 
 
 def read_header(file: BinaryIO) -> dict[str, Any]:

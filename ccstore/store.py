@@ -6,15 +6,18 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ccstore.append import REASONS, Writer
-from ccstore.checkpoint import CheckpointWriter
+from ccstore.checkpoint import CheckpointWriter, checkpoints, move_aside
+from ccstore.journal import DamagedJournal, Journal, entries_of, journals, last_number
 from ccstore.kernels import grammar, layout, reading
 from ccstore.read import Reader
-from ccstore.restore import Restorer
+from ccstore.restore import Restorer, journal_after
 from ccstore.retention import Readers, Retention
 from ccstore.tables import Component, StoreTables
 from ccstore.types import (
@@ -35,7 +38,7 @@ from ccstore.types import (
 log = logging.getLogger(__name__)
 
 _LONGEST_PAUSE = 600.0  # seconds between retention passes
-_RETRY = 60.0  # seconds
+_RETRY = 60.0  # seconds, after a failure and between checkpoints that the journal asks for
 
 UsedNodes = Callable[[int], Mapping[str, Sequence[str]]]
 """From a time (unix seconds) to the hosts, by cluster, of running jobs that began before it."""
@@ -57,7 +60,8 @@ class MetricStore:
         self._clock = clock
         self._lock = threading.Lock()
         self._tables = StoreTables(clusters, options.memory_cap)
-        self._writer = Writer(self._tables, self._lock, options.retention, options.max_future)
+        self._journal = _journal(options)
+        self._writer = Writer(self._tables, self._lock, options.retention, options.max_future, self._journal)
         self._reader = Reader(self._tables, options.minimum_points)
         self._used_nodes: UsedNodes | None = None
         self.ready = options.directory is None
@@ -73,6 +77,7 @@ class MetricStore:
         self._retention_pause = min(options.retention / 4, _LONGEST_PAUSE)
         self._next_retention = now + self._retention_pause
         self._next_checkpoint = now + options.checkpoint_interval
+        self._no_checkpoint_before = now
         self._next_cap_check = now
 
     # -- writing -----------------------------------------------------------------------------------------
@@ -80,6 +85,11 @@ class MetricStore:
     def write(self, payload: bytes | bytearray | memoryview, default_cluster: str = "") -> WriteReport:
         """Stores the good lines of a message of line protocol; a bad line costs itself only."""
         return self._writer.write(payload, default_cluster, int(self._clock()))
+
+    def sync(self, patience: float = 10.0) -> bool:
+        """Waits until the journal has on disk what has been written so far; False when there is no journal or
+        that does not happen within `patience` seconds."""
+        return self._journal is not None and self._options.journal and self._journal.sync(patience)
 
     # -- reading -----------------------------------------------------------------------------------------
 
@@ -148,12 +158,49 @@ class MetricStore:
         """Reads what earlier runs have saved; writes are accepted meanwhile, queries see a part until
         `ready`."""
         directory = self._options.directory
-        report = RestoreReport()
-        if directory is not None:
-            cutoff = int(self._clock() - self._options.retention)
-            report = Restorer(self._tables, self._lock, directory).restore(cutoff, self._hosts_in_use(cutoff))
+        if directory is None:
+            return RestoreReport()
+        started = time.perf_counter()
+        cutoff = int(self._clock() - self._options.retention)
+        restorer = Restorer(self._tables, self._lock, directory)
+        report = restorer.restore(cutoff, self._hosts_in_use(cutoff))
+        messages, damaged = self._replay(directory, restorer.journal)
+        if messages:
+            # A journal does not know how old its samples are by now.
+            self._retain(self._clock())
+        if report.damaged or damaged:
+            # What was read of a damaged file is in memory only.
+            self._next_checkpoint = self._clock()
         self.ready = True
-        return report
+        return replace(
+            report,
+            damaged=report.damaged + damaged,
+            messages=messages,
+            seconds=time.perf_counter() - started,
+        )
+
+    def _replay(self, directory: Path, begin: int) -> tuple[int, int]:
+        """Messages put back from the journals of earlier runs, and how many of these files are damaged."""
+        assert self._journal is not None
+        messages = damaged = 0
+        for number, path in journals(directory):
+            if not begin <= number < self._journal.first:
+                continue
+            before = messages
+            try:
+                for entry in entries_of(path):
+                    cluster = entry.cluster.decode("utf-8", "surrogateescape")
+                    self._writer.replay(entry.message, cluster, entry.time)
+                    messages += 1
+            except (DamagedJournal, OSError) as error:
+                log.warning("%s: %s", path, error)
+                damaged += 1
+                if messages > before:
+                    # Needed until a checkpoint has what it holds.
+                    self._journal.keep_damaged(number)
+                elif isinstance(error, DamagedJournal):
+                    move_aside(path)
+        return messages, damaged
 
     def in_use(self, used_nodes: UsedNodes) -> None:
         """From now on retention and restore spare the hosts of running jobs that this function names.
@@ -174,12 +221,16 @@ class MetricStore:
             self._retention.enforce_cap(self._options.memory_cap, int(now), self._options.retention)
             near = self._tables.resident_bytes() > 0.8 * self._options.memory_cap
             self._next_cap_check = now + (30 if near else 300)
-        if self._options.directory is not None and self.ready and now >= self._next_checkpoint:
-            self._next_checkpoint = now + self._options.checkpoint_interval
+        if self._journal is not None and self.ready and now >= self._no_checkpoint_before:
+            if now < self._next_checkpoint and not self._journal.wants_checkpoint:
+                return
+            # A disk that cannot keep up asks again and again; more checkpoints would not help it.
+            self._no_checkpoint_before = now + _RETRY
             try:
                 self.checkpoint()
+                self._next_checkpoint = now + self._options.checkpoint_interval
             except OSError as error:
-                self._next_checkpoint = now + _RETRY
+                self._next_checkpoint = min(self._next_checkpoint, self._no_checkpoint_before)
                 log.error("checkpoint failed, next try in %d s: %s", _RETRY, error)
 
     def _retain(self, now: float) -> None:
@@ -212,13 +263,16 @@ class MetricStore:
             return None
 
     def checkpoint(self) -> CheckpointReport:
-        """Saves everything; durable when this returns. Raises OSError, and then nothing has changed on
-        disk."""
-        if self._checkpoints is None:
+        """Saves everything; durable when this returns. Raises OSError, and then nothing that was saved is
+        lost. Before `restore` has ended it does nothing: it would take the place of what is not read yet."""
+        if self._checkpoints is None or self._journal is None or not self.ready:
             return CheckpointReport()
         started = time.perf_counter()
-        with self._checkpointing, self._readers.reading():
-            written = self._checkpoints.write(self._clock())
+        with self._checkpointing:
+            journal = self._writer.switch_journal()
+            with self._readers.reading():
+                written = self._checkpoints.write(self._clock(), journal)
+            self._journal.forget(journal)
         return CheckpointReport(written.series, written.rows, written.size, time.perf_counter() - started)
 
     def free(self, selectors: Sequence[Sequence[str]], to: int) -> int:
@@ -317,6 +371,7 @@ class MetricStore:
             "removed_pages": self._retention.removed_pages,
             "removed_series": self._retention.removed_series,
             "memory_bytes": self._tables.resident_bytes(),
+            **(self._journal.figures() if self._journal is not None else {}),
         }
 
     def close(self) -> None:
@@ -324,8 +379,20 @@ class MetricStore:
         if self._closed:
             return
         self._closed = True
-        if self._options.directory is not None and self.ready:
+        try:
             self.checkpoint()
+        finally:
+            if self._journal is not None:
+                self._journal.close()
+
+
+def _journal(options: StoreOptions) -> Journal | None:
+    directory = options.directory
+    if directory is None:
+        return None
+    named = [journal_after(path) or 0 for _, path in checkpoints(directory)]
+    first = max(last_number(directory) + 1, *named, 1)
+    return Journal(directory, first=first, limit=options.journal_limit, writing=options.journal)
 
 
 def matches(component: Component, levels: Sequence[str]) -> bool:

@@ -155,13 +155,14 @@ class StoredSeries:
 
 @dataclass(frozen=True, slots=True)
 class RestoreReport:
-    """What came back: files read, files moved aside as damaged, series, samples (filled slots), seconds it
-    took."""
+    """What came back: files read, files found damaged, series and samples (filled slots) of checkpoints,
+    messages replayed from journals, seconds it took."""
 
     files: int = 0
     damaged: int = 0
     series: int = 0
     samples: int = 0
+    messages: int = 0
     seconds: float = 0.0
 
 
@@ -181,8 +182,8 @@ class StoreOptions:
 
     `directory` takes checkpoints and journal (None: memory only); `retention`, `checkpoint_interval` and
     `max_future`
-    are seconds, `memory_cap` bytes (0: none). Queries that ask for a resolution get it from
-    `minimum_points` on.
+    are seconds, `memory_cap` bytes (0: none). `journal_limit` is the size in bytes at which the journal asks
+    for a checkpoint. Queries that ask for a resolution get it from `minimum_points` on.
     """
 
     directory: Path | None = None
@@ -191,5 +192,6 @@ class StoreOptions:
     checkpoint_interval: float = 43200
     max_future: float = 600
     journal: bool = True
+    journal_limit: int = 1 << 30
     num_workers: int = 0
     minimum_points: int = 1000
