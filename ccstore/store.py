@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ccstore import foreign
 from ccstore.append import REASONS, Writer
 from ccstore.checkpoint import CheckpointWriter
 from ccstore.kernels import grammar, layout, reading
@@ -19,6 +22,7 @@ from ccstore.retention import Readers, Retention
 from ccstore.tables import Component, StoreTables
 from ccstore.types import (
     CheckpointReport,
+    ImportReport,
     LastValues,
     Metric,
     NodeHealth,
@@ -144,14 +148,40 @@ class MetricStore:
 
     def restore(self) -> RestoreReport:
         """Reads what earlier runs have saved; writes are accepted meanwhile, queries see a part until
-        `ready`."""
+        `ready`. Checkpoints of cc-metric-store in the same directory are taken over once."""
         directory = self._options.directory
         report = RestoreReport()
-        if directory is not None:
-            cutoff = int(self._clock() - self._options.retention)
-            report = Restorer(self._tables, self._lock, directory).restore(cutoff)
+        if directory is None:
+            self.ready = True
+            return report
+        cutoff = int(self._clock() - self._options.retention)
+        report = Restorer(self._tables, self._lock, directory).restore(cutoff)
+        marks = foreign.Marks(directory)
+        files = foreign.new_files(directory, marks)
+        imported = self._import(files) if files else None
         self.ready = True
-        return report
+        if imported is not None:
+            try:
+                self.checkpoint()
+                marks.add(files)
+            except OSError as error:
+                log.error("what was imported could not be saved, the next start imports it again: %s", error)
+        return dataclasses.replace(report, imported=imported)
+
+    def import_checkpoints(self, directory: Path) -> ImportReport:
+        """Takes over all checkpoints that cc-metric-store or cc-backend left in a directory, read before or
+        not.
+
+        Fills empty slots only. Raises NotADirectoryError; what is in the directory raises nothing.
+        """
+        if not directory.is_dir():
+            raise NotADirectoryError(f"{directory} is no directory")
+        return self._import(foreign.new_files(directory, None))
+
+    def _import(self, files: foreign.Files) -> ImportReport:
+        now = self._clock()
+        window = (int(now - self._options.retention), int(now + self._options.max_future))
+        return foreign.Importer(self._tables, self._lock).run(files, *window)
 
     def in_use(self, used_nodes: UsedNodes) -> None:
         """From now on retention spares the hosts of running jobs that this function names."""

@@ -156,13 +156,26 @@ class StoredSeries:
 @dataclass(frozen=True, slots=True)
 class RestoreReport:
     """What came back: files read, files moved aside as damaged, series, samples (filled slots), seconds it
-    took."""
+    took. `imported`: what checkpoints of other programs in the same directory had, if there were new ones."""
 
     files: int = 0
     damaged: int = 0
     series: int = 0
     samples: int = 0
     seconds: float = 0.0
+    imported: ImportReport | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What came from checkpoints of other programs: hosts, files read, files that are damaged (what could be
+    read of them counts), samples stored, and per metric that is not configured the series left out."""
+
+    hosts: int = 0
+    files: int = 0
+    damaged: int = 0
+    samples: int = 0
+    unknown_metrics: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
