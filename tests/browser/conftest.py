@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, require_program
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from browser.site_data import Site, build
+from tests.browser.site_data import Site, build
+from tests.conftest import ROOT, require_program
 
 ARGUMENTS = [
     "--no-sandbox",

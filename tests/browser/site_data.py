@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from server.running import Server, set_up
+
+from tests.server.running import Server, set_up
 
 STEP = 10  # seconds
 HOSTILE = "<img src=x onerror=alert(1)> & <b>bold</b>"

@@ -6,8 +6,8 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from browser.conftest import OpenPage
-from browser.site_data import HOSTILE, Site
+from tests.browser.conftest import OpenPage
+from tests.browser.site_data import HOSTILE, Site
 
 
 def painted(page: Page, plot: str) -> int:

@@ -7,8 +7,8 @@ import time
 
 from playwright.sync_api import expect
 
-from browser.conftest import OpenPage
-from browser.site_data import HOSTILE, Site
+from tests.browser.conftest import OpenPage
+from tests.browser.site_data import HOSTILE, Site
 
 
 def test_rows_show_curves(open_page: OpenPage, site: Site) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
-from browser.conftest import OpenPage
-from browser.site_data import Site
+from tests.browser.conftest import OpenPage
+from tests.browser.site_data import Site
 
 
 def test_wanted_page_comes_after_login(open_page: OpenPage, site: Site) -> None:

@@ -6,8 +6,8 @@ import time
 
 from playwright.sync_api import Route, expect
 
-from browser.conftest import OpenPage
-from browser.site_data import Site, samples
+from tests.browser.conftest import OpenPage
+from tests.browser.site_data import Site, samples
 
 USUAL = {"cpu_load": 3.5, "mem_used": 20.0, "flops_any": 5.0, "acc_utilization": 80.0}
 

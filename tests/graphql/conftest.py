@@ -9,17 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from graphql_world import (
-    CLUSTER,
-    HEALTH,
-    JOBS,
-    NOW,
-    REPORTS,
-    ROLES,
-    World,
-    archived_data,
-    lines,
-)
 
 from ccserver.archive import FileArchive
 from ccserver.auth.users import UserRepository
@@ -33,6 +22,17 @@ from ccserver.model.job import Tag
 from ccserver.nodes.repository import NodeRepository
 from ccserver.site import Site
 from ccstore import MetricStore, StoreOptions
+from tests.graphql.graphql_world import (
+    CLUSTER,
+    HEALTH,
+    JOBS,
+    NOW,
+    REPORTS,
+    ROLES,
+    World,
+    archived_data,
+    lines,
+)
 
 
 def clock() -> float:

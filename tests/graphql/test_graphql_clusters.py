@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from graphql_world import World
+
+from tests.graphql.graphql_world import World
 
 UNITS = "unit { base prefix }"
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from graphql_world import GPU, IDS, NOW, World, statements
+
+from tests.graphql.graphql_world import GPU, IDS, NOW, World, statements
 
 
 def numbers(world: World, user: str, filter: Any = None, **more: Any) -> list[int]:

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from graphql_world import GPU, IDS, PRINCIPALS, STEPS, World
 
 from ccserver.archive import FileArchive
 from ccserver.graphql import view
 from ccserver.graphql.request import Request
+from tests.graphql.graphql_world import GPU, IDS, PRINCIPALS, STEPS, World
 
 METRICS = """query($id: ID!, $metrics: [String!], $scopes: [MetricScope!], $resolution: Int) {
   jobMetrics(id: $id, metrics: $metrics, scopes: $scopes, resolution: $resolution) {

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from graphql_world import NOW, STEPS, World
 
 from ccserver.graphql.scalars import rfc3339
+from tests.graphql.graphql_world import NOW, STEPS, World
 
 WINDOW = {"from": rfc3339(NOW - 3600), "to": rfc3339(NOW)}
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from graphql_world import IDS, World
 
 from ccserver.graphql import view
 from ccserver.graphql.request import Request
 from ccserver.model.user import Principal
+from tests.graphql.graphql_world import IDS, World
 
 VISIBLE = {
     "root": {1001, 1002, 1003, 1004, 1005},

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from graphql_world import World, statements
 
 from ccserver.graphql.resolvers import analysis
 from ccserver.graphql.resolvers.analysis import count_points
 from ccserver.graphql.resolvers.statistics import histogram_points
+from tests.graphql.graphql_world import World, statements
 
 
 def test_totals_and_groups_as_the_contract_shows_them(world: World) -> None:

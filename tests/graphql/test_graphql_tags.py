@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from graphql_world import IDS, World
+
+from tests.graphql.graphql_world import IDS, World
 
 MD, ODD, BEST = 1, 2, 3  # scopes global, admin, alice
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from server.running import Server, set_up
+from tests.server.running import Server, set_up
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import httpx
 import jwt
 import pytest
 
-from server.running import Server
+from tests.server.running import Server
 
 JOBS, USER_JOBS, WRITE = "/api/jobs/", "/userapi/jobs/", "/api/write"
 CONFIG, FRONTEND, PAGE = "/config/users/", "/frontend/jwt/?username=", "/config"

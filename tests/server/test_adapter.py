@@ -6,7 +6,7 @@ import time
 
 import httpx
 
-from server.running import Server, eventually
+from tests.server.running import Server, eventually
 
 LIST = {"state": "running", "items-per-page": 9999999, "page": 1, "with-metadata": "false"}
 

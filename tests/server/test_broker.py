@@ -14,12 +14,12 @@ from typing import Any
 
 import nats
 import pytest
-from conftest import require_program
 
 from ccserver.broker import Bridge, EventError, Feed, event_lines, metric_feeds
 from ccserver.config import Nats, Subscription
 from ccserver.jobs.wire import decode_job
-from server.running import Server, eventually, free_port
+from tests.conftest import require_program
+from tests.server.running import Server, eventually, free_port
 
 
 class Broker:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from server.running import Server, ccserver
+from tests.server.running import Server, ccserver
 
 
 def test_version_needs_no_configuration(tmp_path: Path) -> None:

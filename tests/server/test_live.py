@@ -15,7 +15,7 @@ from ccserver.jobs.lifecycle import JobEvent
 from ccserver.live.hub import Hub
 from ccserver.model.job import Job, Resource
 from ccserver.model.user import Principal
-from server.running import Server, eventually
+from tests.server.running import Server, eventually
 
 ADMIN = Principal("boss", frozenset({"admin"}))
 USER = Principal("ute", frozenset({"user"}))

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from server.running import Server
+from tests.server.running import Server
 
 STATUS = "/monitoring/status/small"
 LEVELS = {

@@ -16,7 +16,7 @@ from ccserver.rest.gateway import Application
 from ccserver.rest.templates import Templates
 from ccserver.rest.web import Web
 from ccserver.site import Site
-from server.running import Server
+from tests.server.running import Server
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from server.running import Server, ccserver, eventually
+from tests.server.running import Server, ccserver, eventually
 
 PATIENCE = 5.0  # seconds: what the contract gives a stopping server
 

@@ -22,8 +22,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ccserver.config import ConfigError
 from ccserver.standalone.backend import Backend
 from ccserver.standalone.config import load
-from server.running import environment, eventually, free_port
-from server.test_broker import Broker
+from tests.server.running import environment, eventually, free_port
+from tests.server.test_broker import Broker
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = base64.b64encode(KEY.public_key().public_bytes_raw()).decode()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from server.running import Server, eventually
+from tests.server.running import Server, eventually
 
 
 def samples(client: httpx.Client, host: str, start: int, count: int) -> list[float | None]:
