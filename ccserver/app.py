@@ -17,13 +17,11 @@ import signal
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -43,6 +41,17 @@ from ccserver.jobs.tags import TagRepository
 from ccserver.metricdata import MetricData
 from ccserver.nodes import NodeRepository
 from ccserver.opening import build_issuer
+from ccserver.process import (
+    PATIENCE,
+    STOPPING,
+    Work,
+    keep_house,
+    note_signals,
+    restore,
+    shown,
+    tls_context,
+    watch_signals,
+)
 from ccserver.site import Site
 from ccserver.version import VERSION
 from ccstore import MetricStore, StoreOptions
@@ -52,10 +61,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_HOUSEKEEPING = 1.0  # seconds
-_STOPPING = (signal.SIGTERM, signal.SIGINT)
 _EVENT_BYTES = 64 * 1024 * 1024  # may wait per subject when only events are received
-_PATIENCE = 1.5  # seconds that a stopping server gives each of archiver and threads
 
 
 def build_site(config: Config, database: Database, archive: JobArchive) -> Site:
@@ -139,26 +145,6 @@ def build_access(config: Config, keys: Keys, users: UserRepository) -> Access:
     return Access(gate, login, limiter, build_issuer(config, keys))
 
 
-class _Thread:
-    """Runs blocking work for the time of a block; `work` must return soon after its event."""
-
-    def __init__(self, name: str, work: Callable[[threading.Event], None]) -> None:
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=work, args=(self._stop,), name=name, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        self._thread.join(_PATIENCE)
-        if self._thread.is_alive():
-            _log.error("the thread %s did not end within %.0f s", self._thread.name, _PATIENCE)
-
-
 def run_server(
     config: Config,
     keys: Keys,
@@ -169,47 +155,20 @@ def run_server(
     development: bool,
 ) -> None:
     """Serve on bound sockets until SIGTERM or SIGINT; raises ConfigError and what building a site raises."""
-    tls = _tls(config)
+    tls = tls_context(config.main.https_cert_file, config.main.https_key_file)
     site = build_site(config, database, archive)
     try:
         access = build_access(config, keys, site.users)
-        early = _note_signals()
+        early = note_signals()
         # What start-up made lives as long as the process: spare every full collection the walk through it.
         gc.collect()
         gc.freeze()
         trio.run(_serve, site, access, sockets, tls, development, early)
     finally:
-        for number in _STOPPING:  # the interpreter's own end restores every other kind of handler
+        for number in STOPPING:  # the interpreter's own end restores every other kind of handler
             signal.signal(number, signal.SIG_IGN)
         if site.store is not None:
             site.store.close()
-
-
-def _note_signals() -> list[int]:
-    """From now on SIGTERM and SIGINT end nothing by themselves; returns the list they are noted in.
-
-    The task that listens to them lives shorter than the server: one that comes during the final checkpoint
-    must not kill it.
-    """
-    noted: list[int] = []
-    for number in _STOPPING:
-        signal.signal(number, lambda received, _: noted.append(received))
-    return noted
-
-
-def _tls(config: Config) -> ssl.SSLContext | None:
-    main = config.main
-    if not main.https_cert_file:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers("ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256")
-    context.set_alpn_protocols(["h2", "http/1.1"])
-    try:
-        context.load_cert_chain(main.https_cert_file, main.https_key_file)
-    except OSError as error:
-        raise ConfigError(f"/main/https-cert-file: {main.https_cert_file}: {error}") from None
-    return context
 
 
 async def _serve(
@@ -245,42 +204,21 @@ async def _serve(
     with ExitStack() as threads:
         # Left in reverse order: first no more samples, then no more jobs to archive, then the last tidying.
         if site.store is not None:
-            threads.enter_context(_Thread("housekeeping", partial(_keep_house, site.store)))
+            threads.enter_context(Work("housekeeping", partial(keep_house, site.store)))
         threads.enter_context(_archiving(site))
         threads.enter_context(_bridge(site))
         async with trio.open_nursery() as nursery:
-            await nursery.start(_watch_signals, hub.shutdown)
+            await nursery.start(watch_signals, hub.shutdown)
             if early_signals:
                 hub.shutdown.set()
             nursery.start_soon(hub.run)
             for seconds, work in _periodic_work(site, access):
                 nursery.start_soon(every, seconds, work)
             if site.store is not None:
-                nursery.start_soon(_restore, site.store)
-            _log.info("listening on %s", ", ".join(_shown(one) for one in sockets))
+                nursery.start_soon(restore, site.store)
+            _log.info("listening on %s", ", ".join(shown(one) for one in sockets))
             await Listener(application, tls).serve(sockets, hub.shutdown)
             nursery.cancel_scope.cancel()
-
-
-async def _watch_signals(
-    shutdown: trio.Event, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-) -> None:
-    with trio.open_signal_receiver(*_STOPPING) as received:
-        task_status.started()
-        async for number in received:
-            _log.info("%s: shutting down", signal.Signals(number).name)
-            shutdown.set()
-
-
-async def _restore(store: MetricStore) -> None:
-    """Reads the checkpoints while the server answers already; a failure leaves it empty."""
-    began = time.monotonic()
-    try:
-        report = await trio.to_thread.run_sync(store.restore)
-    except Exception:
-        _log.exception("the metric store could not be restored")
-    else:
-        _log.info("metric store restored in %.1f s: %s", time.monotonic() - began, report)
 
 
 def _periodic_work(site: Site, access: Access) -> list[tuple[float, Callable[[], object]]]:
@@ -296,14 +234,6 @@ def _periodic_work(site: Site, access: Access) -> list[tuple[float, Callable[[],
     ]
 
 
-def _keep_house(store: MetricStore, stop: threading.Event) -> None:
-    while not stop.wait(_HOUSEKEEPING):
-        try:
-            store.housekeeping()
-        except Exception:
-            _log.exception("housekeeping of the metric store failed")
-
-
 @contextmanager
 def _archiving(site: Site) -> Iterator[None]:
     thread = threading.Thread(target=site.life_cycle.run_archiver, name="archiver", daemon=True)
@@ -311,7 +241,7 @@ def _archiving(site: Site) -> Iterator[None]:
     try:
         yield
     finally:
-        site.life_cycle.drain(_PATIENCE, give_up=False)  # the next start archives them
+        site.life_cycle.drain(PATIENCE, give_up=False)  # the next start archives them
 
 
 @contextmanager
@@ -344,15 +274,10 @@ def _bridge(site: Site) -> Iterator[None]:
     finally:
         bridge.stop()
         if events is not None:
-            events.stop(_PATIENCE)
+            events.stop(PATIENCE)
 
 
 def _graphql_view() -> GraphQLView:
     from ccserver.graphql.view import handle
 
     return handle
-
-
-def _shown(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

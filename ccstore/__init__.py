@@ -5,6 +5,7 @@ from ccstore.resampling import resample
 from ccstore.store import MetricStore
 from ccstore.types import (
     CheckpointReport,
+    ImportReport,
     LastValues,
     Metric,
     NodeHealth,
@@ -21,6 +22,7 @@ from ccstore.types import (
 
 __all__ = [
     "CheckpointReport",
+    "ImportReport",
     "InvalidRange",
     "LastValues",
     "Metric",

@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 
 from ccstore import checkpoint
 from ccstore.checkpoint import BLOCK, END, FRAME, HEADER, MAGIC, VERSION, decompress, unpack
-from ccstore.kernels import ingest, snapshot
+from ccstore.kernels import snapshot
 from ccstore.kernels.layout import BASE, HOST_KEPT
-from ccstore.tables import StoreTables, padded
+from ccstore.numbering import Numbering
+from ccstore.tables import StoreTables
 from ccstore.types import RestoreReport
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class Restorer:
 
     def __init__(self, tables: StoreTables, lock: threading.Lock, directory: Path) -> None:
         self._tables = tables
+        self._numbering = Numbering(tables)
         self._lock = lock
         self._directory = directory
         self._in_use: Collection[tuple[str, str]] | None = ()
@@ -130,19 +132,18 @@ class Restorer:
     def _number(self, meta: Mapping[str, Any], columns: NDArray[np.int64]) -> None:
         """Replaces the block's numbers of hosts, metrics and components by those of this store."""
         with self._lock:
-            hosts, clusters = [], []
-            for cluster, host in meta["hosts"]:
-                number = self._intern(ingest.CLUSTER_NAME, cluster.encode(), len(cluster.encode()), 0, 0, 0)
-                clusters.append(number)
-                encoded = host.encode()
-                hosts.append(
-                    self._intern(ingest.HOST_NAME_OF, encoded, len(encoded), number, 0, 0)
-                    if number >= 0
-                    else -1
-                )
-                if hosts[-1] >= 0 and (self._in_use is None or (cluster, host) in self._in_use):
-                    self._tables.hosts[hosts[-1], HOST_KEPT] = 1
-            components = [self._component(*map(str.encode, parts)) for parts in meta["components"]]
+            clusters = [self._numbering.cluster(cluster) for cluster, _ in meta["hosts"]]
+            hosts = [
+                self._numbering.host(cluster, host)
+                for cluster, (_, host) in zip(clusters, meta["hosts"], strict=True)
+            ]
+            for number, (cluster, host) in zip(hosts, meta["hosts"], strict=True):
+                if number >= 0 and (self._in_use is None or (cluster, host) in self._in_use):
+                    self._tables.hosts[number, HOST_KEPT] = 1
+            components = [
+                self._numbering.component((kind, one, subtype, sub))
+                for kind, one, subtype, sub in meta["components"]
+            ]
             tables = [int(self._tables.clusters[c]) if c >= 0 else -1 for c in clusters]
         known = self._tables.table_metrics
         names = meta["metrics"]
@@ -159,22 +160,6 @@ class Restorer:
             columns[snapshot.C_METRIC, chosen] = numbers[metric_of[chosen]]
         columns[snapshot.C_COMPONENT] = np.array(components, np.int64)[columns[snapshot.C_COMPONENT]]
         columns[snapshot.C_HOST] = np.array(hosts, np.int64)[host_of]
-
-    def _component(self, kind: bytes, one: bytes, subtype: bytes, sub: bytes) -> int:
-        if not kind:
-            return 0
-        text = kind + b"\0" + one
-        parent = len(text)
-        end = parent
-        if subtype or sub:
-            text += b"\0" + subtype
-            end = len(text)
-            text += b"\0" + sub
-        return self._intern(ingest.COMPONENT_NAME, text, len(kind), parent, end, len(text))
-
-    def _intern(self, what: int, text: bytes, *ends: int) -> int:
-        self._tables.grow()
-        return int(ingest.intern(self._tables.flat, what, padded(text), np.array(ends, np.int64)))
 
 
 def blocks_of(path: Path) -> Iterator[_Block]:

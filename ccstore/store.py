@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ccstore import foreign
 from ccstore.append import REASONS, Writer
 from ccstore.checkpoint import CheckpointWriter, checkpoints, move_aside
 from ccstore.journal import DamagedJournal, Journal, entries_of, journals, last_number
@@ -22,6 +23,7 @@ from ccstore.retention import Readers, Retention
 from ccstore.tables import Component, StoreTables
 from ccstore.types import (
     CheckpointReport,
+    ImportReport,
     LastValues,
     Metric,
     NodeHealth,
@@ -156,9 +158,10 @@ class MetricStore:
 
     def restore(self) -> RestoreReport:
         """Reads what earlier runs have saved; writes are accepted meanwhile, queries see a part until
-        `ready`."""
+        `ready`. Checkpoints of cc-metric-store in the same directory are taken over once."""
         directory = self._options.directory
         if directory is None:
+            self.ready = True
             return RestoreReport()
         started = time.perf_counter()
         cutoff = int(self._clock() - self._options.retention)
@@ -171,12 +174,22 @@ class MetricStore:
         if report.damaged or damaged:
             # What was read of a damaged file is in memory only.
             self._next_checkpoint = self._clock()
+        marks = foreign.Marks(directory)
+        files = foreign.new_files(directory, marks)
+        imported = self._import(files) if files else None
         self.ready = True
+        if imported is not None:
+            try:
+                self.checkpoint()
+                marks.add(files)
+            except OSError as error:
+                log.error("what was imported could not be saved, the next start imports it again: %s", error)
         return replace(
             report,
             damaged=report.damaged + damaged,
             messages=messages,
             seconds=time.perf_counter() - started,
+            imported=imported,
         )
 
     def _replay(self, directory: Path, begin: int) -> tuple[int, int]:
@@ -201,6 +214,21 @@ class MetricStore:
                 elif isinstance(error, DamagedJournal):
                     move_aside(path)
         return messages, damaged
+
+    def import_checkpoints(self, directory: Path) -> ImportReport:
+        """Takes over all checkpoints that cc-metric-store or cc-backend left in a directory, read before or
+        not.
+
+        Fills empty slots only. Raises NotADirectoryError; what is in the directory raises nothing.
+        """
+        if not directory.is_dir():
+            raise NotADirectoryError(f"{directory} is no directory")
+        return self._import(foreign.new_files(directory, None))
+
+    def _import(self, files: foreign.Files) -> ImportReport:
+        now = self._clock()
+        window = (int(now - self._options.retention), int(now + self._options.max_future))
+        return foreign.Importer(self._tables, self._lock).run(files, *window)
 
     def in_use(self, used_nodes: UsedNodes) -> None:
         """From now on retention and restore spare the hosts of running jobs that this function names.

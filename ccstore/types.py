@@ -156,7 +156,8 @@ class StoredSeries:
 @dataclass(frozen=True, slots=True)
 class RestoreReport:
     """What came back: files read, files found damaged, series and samples (filled slots) of checkpoints,
-    messages replayed from journals, seconds it took."""
+    messages replayed from journals, seconds it took. `imported`: what checkpoints of other programs in the
+    same directory had, if there were new ones."""
 
     files: int = 0
     damaged: int = 0
@@ -164,6 +165,19 @@ class RestoreReport:
     samples: int = 0
     messages: int = 0
     seconds: float = 0.0
+    imported: ImportReport | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What came from checkpoints of other programs: hosts, files read, files that are damaged (what could be
+    read of them counts), samples stored, and per metric that is not configured the series left out."""
+
+    hosts: int = 0
+    files: int = 0
+    damaged: int = 0
+    samples: int = 0
+    unknown_metrics: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

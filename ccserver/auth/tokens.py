@@ -46,7 +46,10 @@ class TokenVerifier:
         validate_user: bool,
         account_of: Callable[[str], Principal | None],
         clock: Callable[[], float] = time.time,
+        *,
+        needs_subject: bool = True,
     ) -> None:
+        self._needs_subject = needs_subject
         self._key = Ed25519PublicKey.from_public_bytes(public_key) if public_key else None
         self._validate_user = validate_user
         self._account_of = account_of
@@ -89,7 +92,9 @@ class TokenVerifier:
         except jwt.InvalidTokenError as error:
             raise TokenError(f"token is invalid: {error}") from None
         verified = _Verified(
-            _principal(claims), float(claims.get("exp", "inf")), float(claims.get("nbf", "-inf"))
+            _principal(claims, self._needs_subject),
+            float(claims.get("exp", "inf")),
+            float(claims.get("nbf", "-inf")),
         )
         with self._lock:
             self._verified[token] = verified
@@ -98,10 +103,12 @@ class TokenVerifier:
         return verified
 
 
-def _principal(claims: Mapping[str, Any]) -> Principal:
+def _principal(claims: Mapping[str, Any], needs_subject: bool) -> Principal:
     username = claims.get("sub")
     if not isinstance(username, str) or not username:
-        raise TokenError("token has no subject")
+        if needs_subject:
+            raise TokenError("token has no subject")
+        username = ""
     name, roles = claims.get("name"), claims.get("roles")
     return Principal(
         username=username,

@@ -56,9 +56,9 @@ def build_config(sections: Mapping[str, Any], environment: Mapping[str, str]) ->
         auth=_auth(sections.get("auth", {})),
         cron=_cron(sections.get("cron", {})),
         archive=_archive(sections.get("archive", {"kind": "file"})),
-        metric_store=_metric_store(sections["metric-store"]) if "metric-store" in sections else None,
+        metric_store=build_metric_store(sections["metric-store"]) if "metric-store" in sections else None,
         metric_store_external=tuple(map(_external, sections.get("metric-store-external", ()))),
-        nats=_nats(sections["nats"]) if "nats" in sections else None,
+        nats=build_nats(sections["nats"]) if "nats" in sections else None,
         ui=_ui(sections.get("ui", {}), main),
     )
 
@@ -167,7 +167,7 @@ def _archive(section: Mapping[str, Any]) -> Archive:
     )
 
 
-def _metric_store(section: Mapping[str, Any]) -> MetricStoreSection:
+def build_metric_store(section: Mapping[str, Any]) -> MetricStoreSection:
     checkpoints, cleanup = section.get("checkpoints", {}), section.get("cleanup", {})
     retention = parse_duration(section["retention-in-memory"])
     if retention <= 0:
@@ -198,8 +198,9 @@ def _external(entry: Mapping[str, Any]) -> ExternalStore:
     return ExternalStore(entry["scope"], entry["url"], kind, entry.get("token", ""), dict(entry))
 
 
-def _nats(section: Mapping[str, str]) -> Nats:
-    return Nats(**{key.replace("-", "_"): value for key, value in section.items()})
+def build_nats(section: Mapping[str, str]) -> Nats:
+    known = ("address", "username", "password", "creds-file-path")
+    return Nats(**{key.replace("-", "_"): section[key] for key in known if key in section})
 
 
 def _ui(section: Mapping[str, Any], main: Main) -> Ui:

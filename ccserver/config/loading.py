@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -27,7 +27,7 @@ _TYPES = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Section:
+class Section:
     file: Path
     pointer: str
     value: Any
@@ -38,17 +38,22 @@ def load(path: Path, environment: Mapping[str, str]) -> Config:
 
     Raises ConfigError whose message has one line per fault: file, JSON pointer, expected and found.
     """
-    document = _read(path)
+    document = read_document(path)
     if not isinstance(document, dict):
         raise ConfigError(f"{path}: expected one object of sections, found {_shown(document)}")
-    sections, unknown = _sections(path, document)
+    sections, unknown = sections_of(path, document)
     for name in unknown:
-        _log.warning("%s: unknown section %r%s", path, name, _nearest(name, SECTIONS))
+        _log.warning("%s: unknown section %r%s", path, name, nearest(name, SECTIONS))
     if "main" not in sections:
         old = [key for key in ("addr", "clusters", "jwts", "db", "apiAllowedIPs") if key in document]
         hint = f"; {', '.join(old)} at the top level belong into sections" if old else ""
         raise ConfigError(f"{path}: /main: the section is missing{hint}")
-    faults = [fault for name, section in sections.items() for fault in _check(name, section)]
+    faults = [
+        fault
+        for name, section in sections.items()
+        for unknown_keys in (True, False)
+        for fault in check(name, section, unknown_keys=unknown_keys)
+    ]
     if faults:
         raise ConfigError("\n".join(faults))
     try:
@@ -57,7 +62,7 @@ def load(path: Path, environment: Mapping[str, str]) -> Config:
         raise ConfigError(f"{path}: {error}") from None
 
 
-def _read(path: Path) -> Any:
+def read_document(path: Path) -> Any:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -72,30 +77,37 @@ def _read(path: Path) -> Any:
         raise ConfigError(f"{path}: is nested too deeply") from None
 
 
-def _sections(path: Path, document: dict[str, Any]) -> tuple[dict[str, _Section], list[str]]:
-    sections: dict[str, _Section] = {}
+def sections_of(
+    path: Path, document: dict[str, Any], names: Sequence[str] = SECTIONS
+) -> tuple[dict[str, Section], list[str]]:
+    """The known sections, also those in files of their own (`<name>-file`), and keys that are none."""
+    sections: dict[str, Section] = {}
     unknown: list[str] = []
     for key, value in document.items():
         name = key.removesuffix("-file")
-        if key in SECTIONS:
-            sections[key] = _Section(path, f"/{key}", value)
-        elif key.endswith("-file") and name in SECTIONS:
+        if key in names:
+            sections[key] = Section(path, f"/{key}", value)
+        elif key.endswith("-file") and name in names:
             if name in document:
                 raise ConfigError(f"{path}: /{key}: the section {name} is given twice, here and as /{name}")
             if not isinstance(value, str):
                 raise ConfigError(f"{path}: /{key}: expected a path, found {_shown(value)}")
-            sections[name] = _Section(Path(value), "", _read(Path(value)))
+            sections[name] = Section(Path(value), "", read_document(Path(value)))
         else:
             unknown.append(key)
     return sections, unknown
 
 
-def _check(name: str, section: _Section) -> Iterator[str]:
+def check(schema_name: str, section: Section, *, unknown_keys: bool) -> Iterator[str]:
+    """Faults of a section: keys that nobody knows, or everything else."""
     import jsonschema
 
-    schema = json.loads(resources.files("ccserver.config").joinpath("schemas", f"{name}.json").read_text())
+    file = resources.files("ccserver.config").joinpath("schemas", f"{schema_name}.json")
+    schema = json.loads(file.read_text())
     validator = jsonschema.Draft202012Validator(schema, format_checker=_formats())
     for error in sorted(validator.iter_errors(section.value), key=lambda error: list(map(str, error.path))):
+        if (error.validator == "additionalProperties") is not unknown_keys:
+            continue
         pointer = section.pointer + "".join(f"/{part}" for part in error.absolute_path)
         for text in _described(error, pointer):
             yield f"{section.file}: {text}"
@@ -110,14 +122,13 @@ def _described(error: Any, pointer: str) -> Iterator[str]:
             known = list(error.schema.get("properties", {}))
             for key in error.instance:
                 if key not in known:
-                    yield f"{pointer.rstrip('/')}/{key}: unknown key{_nearest(key, known)}"
+                    yield f"{pointer.rstrip('/')}/{key}: unknown key{nearest(key, known)}"
         case "required":
             for key in error.validator_value:
                 if key not in error.instance:
                     yield f"{pointer.rstrip('/')}/{key}: is missing"
         case "type":
-            expected = _TYPES.get(error.validator_value, error.validator_value)
-            yield f"{pointer}: expected {expected}, found {found}"
+            yield f"{pointer}: expected {_kinds(error.validator_value)}, found {found}"
         case "enum":
             choices = ", ".join(map(str, error.validator_value))
             yield f"{pointer}: expected one of {choices}, found {found}"
@@ -129,6 +140,10 @@ def _described(error: Any, pointer: str) -> Iterator[str]:
             yield f"{pointer}: {_format_hint(error.validator_value)}, found {found}"
         case _:
             yield f"{pointer}: {error.message if not secret else 'is not valid'}"
+
+
+def _kinds(names: str | list[str]) -> str:
+    return " or ".join(_TYPES.get(name, name) for name in ([names] if isinstance(names, str) else names))
 
 
 def _format_hint(name: str) -> str:
@@ -166,6 +181,6 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _nearest(key: str, known: Any) -> str:
+def nearest(key: str, known: Any) -> str:
     close = difflib.get_close_matches(key, list(known), n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else ""

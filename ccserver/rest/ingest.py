@@ -11,7 +11,7 @@ import zlib
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qs
 
 import orjson
@@ -26,6 +26,7 @@ CHUNK = 512 * 1024  # bytes handed to the store at once
 INLINE = 100 * 1024  # bytes; below, a worker thread costs more than the write
 IDLE = 120.0  # seconds without any byte
 MOST_REJECTIONS = 100
+_JSON = b"application/json"
 
 
 class _Broken(Exception):
@@ -36,12 +37,38 @@ class _Broken(Exception):
         self.status = status
 
 
+class Door(Protocol):
+    """Who may write, and how others are told."""
+
+    async def admit(self, credentials: Credentials) -> None:
+        """Raises Refused."""
+
+    def refusal(self, message: str) -> tuple[bytes, bytes]:
+        """Content type and body."""
+
+
+class GateDoor:
+    """The rules of the whole server."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    async def admit(self, credentials: Credentials) -> None:
+        if self._gate.tokens.reads_database:
+            await trio.to_thread.run_sync(self._gate.admit, Group.METRIC_STORE, credentials)
+        else:
+            self._gate.admit(Group.METRIC_STORE, credentials)
+
+    def refusal(self, message: str) -> tuple[bytes, bytes]:
+        return _JSON, _error(401, message)
+
+
 class Ingest:
     """The ASGI application. Until the first write is through, writes go to a thread: kernels may compile."""
 
-    def __init__(self, store: MetricStore | None, gate: Gate) -> None:
+    def __init__(self, store: MetricStore | None, door: Door) -> None:
         self._store = store
-        self._gate = gate
+        self._door = door
         self._warm = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,12 +77,10 @@ class Ingest:
             return
         credentials = Credentials.of_scope(scope)
         try:
-            if self._gate.tokens.reads_database:
-                await trio.to_thread.run_sync(self._gate.admit, Group.METRIC_STORE, credentials)
-            else:
-                self._gate.admit(Group.METRIC_STORE, credentials)
+            await self._door.admit(credentials)
         except Refused as refused:
-            await _answer(send, 401, _error(401, refused.message))
+            kind, body = self._door.refusal(refused.message)
+            await _answer(send, 401, body, kind=kind)
             return
         if self._store is None:
             await _answer(send, 404, _error(404, "this server has no metric store of its own"))
@@ -185,8 +210,9 @@ async def _answer(
     body: bytes = b"",
     extra: list[tuple[bytes, bytes]] | None = None,
     close: bool = False,
+    kind: bytes = _JSON,
 ) -> None:
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
     headers += extra or []
     if close:  # the rest of the body is not read, so the connection cannot be used again
         headers.append((b"connection", b"close"))

@@ -17,7 +17,7 @@ from ccserver.auth.guards import Group
 from ccserver.model.strict import WireError, array, fields, parse_json, text
 from ccserver.rest.answers import HttpError, error_answer, json_answer, text_answer
 from ccserver.rest.sites import node_state
-from ccserver.rest.web import Call, Routes, decode
+from ccserver.rest.web import Admitted, Routes, decode
 from ccstore import InvalidRange, MetricStore, Query, SeriesResult
 from ccstore.types import ResampleAlgorithm
 
@@ -52,30 +52,79 @@ class _Body(msgspec.Struct, rename="kebab"):
 
 def register(routes: Routes) -> None:
     # Reading every host of every cluster is more than a token of role user and api may do elsewhere.
+    views = StoreViews(routes.web.site.store)
     for prefix in ("/api", "/metricstore/api"):
-        routes.add(f"{prefix}/query", "GET POST", Group.API, query)
-        routes.add(f"{prefix}/free", "POST", Group.METRIC_STORE, free)
-        routes.add(f"{prefix}/debug", "GET", Group.METRIC_STORE, debug)
-        routes.add(f"{prefix}/healthcheck", "GET", Group.METRIC_STORE, health)
+        routes.add(f"{prefix}/query", "GET POST", Group.API, views.query)
+        routes.add(f"{prefix}/free", "POST", Group.METRIC_STORE, views.free)
+        routes.add(f"{prefix}/debug", "GET", Group.METRIC_STORE, views.debug)
+        routes.add(f"{prefix}/healthcheck", "GET", Group.METRIC_STORE, views.health)
         routes.add(f"{prefix}/healthcheck", "POST", Group.METRIC_STORE, node_state)
 
 
-def _store(call: Call) -> MetricStore:
-    if call.site.store is None:
-        raise HttpError(404, "this server has no metric store of its own")
-    return call.site.store
+class StoreViews:
+    """The handlers around one store; None: the server has none."""
 
+    def __init__(self, store: MetricStore | None) -> None:
+        self._given = store
 
-async def query(call: Call) -> Response:
-    store = _store(call)
-    if (request.content_length or 0) > _LARGEST_QUERY:
-        raise HttpError(413, f"the body is larger than {_LARGEST_QUERY} bytes")
-    body = decode(await call.body(), _Body)
-    if not store.ready:
-        response = error_answer(503, "the metric store is being restored")
-        response.headers["Retry-After"] = _RETRY_AFTER
-        return response
-    return json_answer(await call.run(_answered, store, body))
+    @property
+    def _store(self) -> MetricStore:
+        if self._given is None:
+            raise HttpError(404, "this server has no metric store of its own")
+        return self._given
+
+    async def query(self, call: Admitted) -> Response:
+        store = self._store
+        if (request.content_length or 0) > _LARGEST_QUERY:
+            raise HttpError(413, f"the body is larger than {_LARGEST_QUERY} bytes")
+        body = decode(await call.body(), _Body)
+        if not store.ready:
+            response = error_answer(503, "the metric store is being restored")
+            response.headers["Retry-After"] = _RETRY_AFTER
+            return response
+        return json_answer(await call.run(_answered, store, body))
+
+    async def free(self, call: Admitted) -> Response:
+        store = self._store
+        raw = request.args.get("to", "")
+        if not raw:
+            raise HttpError(400, "'to' is a required query parameter")
+        try:
+            to = int(raw)
+        except ValueError:
+            raise HttpError(400, f"'to' must be unix seconds, not {raw!r}") from None
+        try:
+            selectors = array(array(text))(parse_json(await call.body()), "")
+        except WireError as error:
+            raise HttpError(400, f"parsing request body failed: {error}") from None
+        freed = await call.run(store.free, selectors, to)
+        return text_answer(f"buffers freed: {freed}\n")
+
+    async def debug(self, call: Admitted) -> Response:
+        """Which buffers the store holds, as a tree, and its counters."""
+        store = self._store
+        raw = request.args.get("selector", "")
+        try:
+            selector = _selector(raw)
+        except WireError as error:
+            raise HttpError(400, f"the selector is no list of names: {error}") from None
+        hosts = _hosts(store, selector)
+        first = await call.run(next, hosts, None)
+        if first is None and selector:
+            raise HttpError(400, "not found")
+        return Response(_dump(call, store, selector, first, hosts), content_type="application/json")
+
+    async def health(self, call: Admitted) -> Response:
+        store = self._store
+        known = {"cluster": text, "nodes": array(text), "metric-names": array(text)}
+        try:
+            asked = fields(parse_json(await call.body()), "", known)
+        except WireError as error:
+            raise HttpError(400, f"parsing request body failed: {error}") from None
+        states = await call.run(
+            store.health, asked.get("cluster", ""), asked.get("nodes", []), asked.get("metric-names", [])
+        )
+        return json_answer({host: _health(one) for host, one in states.items()})
 
 
 def _answered(store: MetricStore, body: _Body) -> bytes:
@@ -137,36 +186,11 @@ def _generated(one: Query) -> dict[str, Any]:
     return {"metric": one.metric, "host": one.host, "resolution": one.resolution, "aggreg": one.aggregate}
 
 
-async def free(call: Call) -> Response:
-    store = _store(call)
-    raw = request.args.get("to", "")
-    if not raw:
-        raise HttpError(400, "'to' is a required query parameter")
-    try:
-        to = int(raw)
-    except ValueError:
-        raise HttpError(400, f"'to' must be unix seconds, not {raw!r}") from None
-    try:
-        selectors = array(array(text))(parse_json(await call.body()), "")
-    except WireError as error:
-        raise HttpError(400, f"parsing request body failed: {error}") from None
-    freed = await call.run(store.free, selectors, to)
-    return text_answer(f"buffers freed: {freed}\n")
-
-
-async def debug(call: Call) -> Response:
-    """Which buffers the store holds, as a tree, and its counters."""
-    store = _store(call)
-    raw = request.args.get("selector", "")
-    try:
-        selector = array(text)(parse_json(raw), "") if raw.startswith("[") else raw.split(":") if raw else []
-    except WireError as error:
-        raise HttpError(400, f"the selector is no list of names: {error}") from None
-    hosts = _hosts(store, selector)
-    first = await call.run(next, hosts, None)
-    if first is None and selector:
-        raise HttpError(400, "not found")
-    return Response(_dump(call, store, selector, first, hosts), content_type="application/json")
+def _selector(raw: str) -> list[str]:
+    """Level names joined by colons, or, as ids may contain colons, a JSON list of them."""
+    if raw.startswith("["):
+        return array(text)(parse_json(raw), "")
+    return raw.split(":") if raw else []
 
 
 _HostTree = tuple[str, str, dict[str, Any]]
@@ -188,7 +212,11 @@ def _hosts(store: MetricStore, selector: list[str]) -> Iterator[_HostTree]:
 
 
 async def _dump(
-    call: Call, store: MetricStore, selector: list[str], first: _HostTree | None, hosts: Iterator[_HostTree]
+    call: Admitted,
+    store: MetricStore,
+    selector: list[str],
+    first: _HostTree | None,
+    hosts: Iterator[_HostTree],
 ) -> AsyncIterator[bytes]:
     """One host after the other: the whole tree is larger than one wants to hold."""
     yield b'{"data":'
@@ -214,19 +242,6 @@ async def _dump(
 def _level_names(component: tuple[str, str, str, str]) -> list[str]:
     kind, number, subkind, subnumber = component
     return [name for name in (kind + number, subkind + subnumber) if name]
-
-
-async def health(call: Call) -> Response:
-    store = _store(call)
-    known = {"cluster": text, "nodes": array(text), "metric-names": array(text)}
-    try:
-        asked = fields(parse_json(await call.body()), "", known)
-    except WireError as error:
-        raise HttpError(400, f"parsing request body failed: {error}") from None
-    states = await call.run(
-        store.health, asked.get("cluster", ""), asked.get("nodes", []), asked.get("metric-names", [])
-    )
-    return json_answer({host: _health(one) for host, one in states.items()})
 
 
 def _health(one: Any) -> dict[str, str]:

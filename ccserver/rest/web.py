@@ -55,16 +55,11 @@ class Web:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class Admitted:
     """One admitted request."""
 
-    web: Web
     principal: Principal
     request: Request
-
-    @property
-    def site(self) -> Site:
-        return self.web.site
 
     async def run(
         self, work: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
@@ -76,6 +71,17 @@ class Call:
         data = await self.request.get_data(cache=False)
         assert isinstance(data, bytes)
         return data
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Admitted):
+    """One admitted request with all services of the site."""
+
+    web: Web
+
+    @property
+    def site(self) -> Site:
+        return self.web.site
 
     async def form(self) -> dict[str, str]:
         """Fields of the body over fields of the URL; the first of a repeated one counts."""
@@ -122,7 +128,7 @@ class Routes:
                     refused.message,
                 )
                 return await self._refuse[group](refused, credentials)
-            return await handler(Call(self.web, principal, request._get_current_object()), **parts)  # type: ignore[attr-defined]
+            return await handler(Call(principal, request._get_current_object(), self.web), **parts)  # type: ignore[attr-defined]
 
         self.open(rule, methods, guarded)
 

@@ -1,0 +1,82 @@
+"""The web framework as both servers set it up: limits, compression, health."""
+
+from __future__ import annotations
+
+import zlib
+
+from quart import Response, request
+from quart_trio import QuartTrio
+
+from ccserver.rest.answers import text_answer
+from ccserver.rest.web import in_thread
+from ccstore import MetricStore
+
+_LARGEST_BODY = 256 * 1024 * 1024  # bytes; a bound only so that nobody can fill the memory
+_COMPRESSIBLE = ("text/", "application/json", "application/javascript", "image/svg+xml")
+_SMALLEST_COMPRESSED = 1024  # bytes
+_COMPRESSED_INLINE = 32 * 1024  # bytes; larger ones would hold up the event loop
+
+
+def new_application() -> QuartTrio:
+    app = QuartTrio("ccserver", static_folder=None, template_folder=None)
+    app.config.update(
+        MAX_CONTENT_LENGTH=_LARGEST_BODY,
+        BODY_TIMEOUT=None,
+        RESPONSE_TIMEOUT=None,
+        MAX_FORM_MEMORY_SIZE=10_000_000,
+    )
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    return app
+
+
+def register_health(app: QuartTrio, store: MetricStore | None) -> None:
+    async def alive() -> Response:
+        return text_answer("ok\n")
+
+    async def ready() -> Response:
+        if store is not None and not store.ready:
+            response = text_answer("the metric store is being restored\n", 503)
+            response.headers["Retry-After"] = "2"
+            return response
+        return text_answer("ready\n")
+
+    for rule, view in (("/healthz", alive), ("/readyz", ready)):
+        app.add_url_rule(rule, rule, view, methods=["GET"], provide_automatic_options=False)
+
+
+async def compress(response: Response) -> Response:
+    """gzip or deflate what shrinks; large bodies in a thread, as zlib works outside the interpreter lock."""
+    kind = response.content_type or ""
+    if not kind.startswith(_COMPRESSIBLE) or response.status_code in (204, 304):
+        return response
+    if "Content-Encoding" in response.headers:
+        return response
+    if "accept-encoding" not in (response.headers.get("Vary") or "").lower():
+        response.headers.add("Vary", "Accept-Encoding")
+    coding = _coding(request.headers.get("Accept-Encoding", ""))
+    if coding is None:
+        return response
+    body = await response.get_data(as_text=False)
+    if len(body) < _SMALLEST_COMPRESSED:
+        return response
+    if len(body) <= _COMPRESSED_INLINE:
+        packed = _pack(body, coding)
+    else:
+        packed = await in_thread(_pack, body, coding)
+    response.set_data(packed)
+    response.headers["Content-Encoding"] = coding
+    return response
+
+
+def _pack(body: bytes, coding: str) -> bytes:
+    return zlib.compress(body, 1, wbits=31 if coding == "gzip" else 15)
+
+
+def _coding(accepted: str) -> str | None:
+    wanted = {
+        name.strip()
+        for name, _, weight in (part.partition(";") for part in accepted.lower().split(","))
+        if weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    }
+    return "gzip" if "gzip" in wanted else "deflate" if "deflate" in wanted else None

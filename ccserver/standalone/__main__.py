@@ -1,0 +1,3 @@
+from ccserver.standalone.command import main
+
+main()
