@@ -21,6 +21,8 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
+from ccstore.kernels.compiling import entry_point
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 # 2020-01-01: slot numbers and times relative to it fit 32 bits until 2088, even at one sample a second.
@@ -224,7 +226,7 @@ def kernel(result: Any, *arguments: Any) -> Callable[[Function], Function]:
     """Compiles an entry point for one signature, into the cache, running without the interpreter lock."""
 
     def compile_it(function: Function) -> Function:
-        return numba.njit(result(*arguments), cache=True, **_OPTIONS)(function)  # type: ignore[no-any-return]
+        return entry_point(result(*arguments), function, _OPTIONS)  # type: ignore[no-any-return]
 
     return compile_it
 
