@@ -176,7 +176,7 @@ def build_metric_store(section: Mapping[str, Any]) -> MetricStoreSection:
         raise ConfigError("/metric-store/cleanup/directory: is missing, the mode archive needs it")
     return MetricStoreSection(
         retention=retention,
-        memory_cap=section["memory-cap"] * 1024 * MEBIBYTE,
+        memory_cap=section["memory-cap"] * 10**9,
         num_workers=section.get("num-workers", 0),
         checkpoint_interval=parse_duration(section.get("checkpoint-interval", "12h")),
         directory=Path(checkpoints.get("directory", "./var/checkpoints")),

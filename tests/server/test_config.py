@@ -90,7 +90,7 @@ def test_a_section_may_live_in_its_own_file(tmp_path: Path) -> None:
     part.write_text('{"retention-in-memory": "1h", "memory-cap": 2}')
     config = load(write(tmp_path, {"main": {}, "metric-store-file": str(part)}), {})
     assert config.metric_store is not None
-    assert (config.metric_store.retention, config.metric_store.memory_cap) == (3600, 2 * 1024**3)
+    assert (config.metric_store.retention, config.metric_store.memory_cap) == (3600, 2_000_000_000)
     part.write_text('{"retention-in-memory": 1, "memory-cap": 2}')
     with pytest.raises(ConfigError, match=r"store\.json: /retention-in-memory: expected a string"):
         load(tmp_path / "config.json", {})
