@@ -49,12 +49,13 @@ from ccserver.process import (
     note_signals,
     restore,
     shown,
+    store_options,
     tls_context,
     watch_signals,
 )
 from ccserver.site import Site
 from ccserver.version import VERSION
-from ccstore import MetricStore, StoreOptions
+from ccstore import MetricStore
 
 if TYPE_CHECKING:
     from ccserver.rest.web import GraphQLView
@@ -98,16 +99,7 @@ def _store(config: Config, clusters: Clusters) -> MetricStore | None:
     if section is None:
         _log.warning("no section metric-store: metric data of running jobs is not available")
         return None
-    options = StoreOptions(
-        directory=section.directory,
-        retention=section.retention,
-        memory_cap=section.memory_cap,
-        checkpoint_interval=section.checkpoint_interval,
-        max_future=section.max_future,
-        journal=section.journal,
-        num_workers=section.num_workers,
-    )
-    return MetricStore(clusters.store_metrics(), options)
+    return MetricStore(clusters.store_metrics(), store_options(section))
 
 
 @dataclass(frozen=True, slots=True)

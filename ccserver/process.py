@@ -15,13 +15,27 @@ from typing import Self
 import trio
 
 from ccserver.config import ConfigError
-from ccstore import MetricStore
+from ccserver.config.sections import MetricStoreSection
+from ccstore import MetricStore, StoreOptions
 
 _log = logging.getLogger(__name__)
 
 _HOUSEKEEPING = 1.0  # seconds
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 PATIENCE = 1.5  # seconds that a stopping server gives each of its threads
+
+
+def store_options(section: MetricStoreSection) -> StoreOptions:
+    """What the section `metric-store` says, as the store takes it."""
+    return StoreOptions(
+        directory=section.directory,
+        retention=section.retention,
+        memory_cap=section.memory_cap,
+        checkpoint_interval=section.checkpoint_interval,
+        max_future=section.max_future,
+        journal=section.journal,
+        num_workers=section.num_workers,
+    )
 
 
 class Work:

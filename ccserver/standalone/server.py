@@ -16,6 +16,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 
 import trio
@@ -28,6 +29,7 @@ from ccserver.process import (
     note_signals,
     restore,
     shown,
+    store_options,
     tls_context,
     watch_signals,
 )
@@ -36,24 +38,14 @@ from ccserver.rest.listener import Listener
 from ccserver.rest.store_application import TokenDoor, create_store_application
 from ccserver.standalone.backend import Backend
 from ccserver.standalone.config import StandaloneConfig
-from ccstore import MetricStore, StoreOptions
+from ccstore import MetricStore
 
 _log = logging.getLogger(__name__)
 
 
 def open_store(config: StandaloneConfig) -> MetricStore:
     """The store of a configuration, not restored yet; its metrics hold for every cluster."""
-    section = config.store
-    options = StoreOptions(
-        directory=section.directory,
-        retention=section.retention,
-        memory_cap=section.memory_cap,
-        checkpoint_interval=section.checkpoint_interval,
-        max_future=section.max_future,
-        journal=section.journal,
-        num_workers=section.num_workers,
-        minimum_points=config.minimum_points,
-    )
+    options = replace(store_options(config.store), minimum_points=config.minimum_points)
     return MetricStore({"*": config.metrics}, options)
 
 
