@@ -1,28 +1,17 @@
 """Compiled kernels: plain functions on arrays, without any knowledge of files, threads or transports.
 
 Numba does not notice that a function called by a cached kernel has changed, and then goes on using the old
-machine code. The cache therefore lives in a directory named by a hash of all sources of this package, and
-that
-has to be settled before numba is imported: importing `ccstore.kernels` first is what settles it.
+machine code. Machine code therefore lives in one directory for each module, named by a hash of its source and
+of all it imports of this package (compiling.py).
 
 `CCSTORE_KERNEL_CACHE` names another parent directory; `NUMBA_DISABLE_JIT=1` runs everything as plain Python.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-import sys
 import tempfile
 from pathlib import Path
-
-
-def source_hash() -> str:
-    """SHA-256 over the names and contents of all kernel sources, hexadecimal."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()
 
 
 def _cache_parents() -> list[Path]:
@@ -38,9 +27,7 @@ def _cache_parents() -> list[Path]:
 
 def cache_directory() -> Path:
     """The first place for machine code that can be written to; a temporary directory as the last resort."""
-    name = source_hash()
-    for parent in _cache_parents():
-        path = parent / name
+    for path in _cache_parents():
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError:
@@ -48,7 +35,7 @@ def cache_directory() -> Path:
         if os.access(path, os.W_OK):
             return path
     # Shared by all runs of this user, but never with another user: machine code is executed.
-    path = Path(tempfile.gettempdir()) / f"ccstore-{os.getuid()}-{name}"
+    path = Path(tempfile.gettempdir()) / f"ccstore-{os.getuid()}"
     path.mkdir(mode=0o700, exist_ok=True)
     if path.stat().st_uid != os.getuid():
         path = Path(tempfile.mkdtemp(prefix="ccstore-"))
@@ -56,6 +43,3 @@ def cache_directory() -> Path:
 
 
 CACHE_DIRECTORY = cache_directory()
-os.environ["NUMBA_CACHE_DIR"] = str(CACHE_DIRECTORY)
-if "numba" in sys.modules:
-    sys.modules["numba"].config.CACHE_DIR = str(CACHE_DIRECTORY)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import ast
+import functools
 import gc
+import hashlib
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numba
+
+from ccstore.kernels import CACHE_DIRECTORY
+
+_PACKAGE = "ccstore.kernels"
 
 
 class Compiled(NamedTuple):
@@ -26,9 +34,43 @@ COMPILED: list[Compiled] = []
 _WATCHED = sys.orig_argv[1:3] == ["-m", "ccstore.kernels"]
 
 
+def imports(source: bytes) -> list[str]:
+    """Names of the kernel modules that a source imports."""
+    found = []
+    for line in ast.parse(source).body:
+        if isinstance(line, ast.ImportFrom) and line.module and line.module.startswith(_PACKAGE):
+            module = line.module[len(_PACKAGE) :].lstrip(".")
+            found += [module] if module else [alias.name for alias in line.names]
+    return found
+
+
+def sources(module: str) -> dict[str, bytes]:
+    """Source of a kernel module and of every one it imports, directly or not, by name."""
+    found: dict[str, bytes] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        path = Path(__file__).with_name(f"{name}.py")
+        if name in found or not path.exists():
+            continue
+        found[name] = path.read_bytes()
+        waiting += imports(found[name])
+    return found
+
+
+@functools.cache
+def cache_of(module: str) -> Path:
+    """Directory for the machine code of a module: another one as soon as a source changes that is in it."""
+    digest = hashlib.sha256()
+    for name, source in sorted(sources(module).items()):
+        digest.update(name.encode() + b"\0" + source + b"\0")
+    return CACHE_DIRECTORY / f"{module}-{digest.hexdigest()}"
+
+
 def entry_point(signature: Any, function: Callable[..., Any], options: dict[str, Any]) -> Any:
     """Compiles for one signature, or takes machine code from the cache."""
     module = function.__module__.rpartition(".")[2]
+    numba.config.CACHE_DIR = str(cache_of(module))  # type: ignore[attr-defined]
     collecting = gc.isenabled()
     begin = time.perf_counter()
     gc.disable()  # compiling makes millions of objects, and few of them are garbage: a fifth of the time
