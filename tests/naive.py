@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from decimal import ROUND_HALF_UP, Decimal
 
 
 def number(text: str) -> float | None:
@@ -105,3 +106,13 @@ class Series:
             self.slots.get((time - self.phase + self.step // 2) // self.step, math.nan)
             for time in range(start, to, self.step)
         ]
+
+
+def json_number(value: float) -> str:
+    """A float32 between 1e-10 and 2**26 (or the negative of one) with as many decimals as its precision
+    2**-23 gives, two at least, without trailing zeros."""
+    exponent = math.frexp(value)[1] - 1
+    places = max(math.floor(math.log10(2.0 ** (23 - exponent))), 2) if exponent < 24 else 1
+    rounded = Decimal(value).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
+    text = f"{rounded:f}".rstrip("0")
+    return text + "0" if text.endswith(".") else text
