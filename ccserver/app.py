@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import trio
@@ -28,8 +29,8 @@ import trio
 from ccserver.archive import JobArchive
 from ccserver.auth.guards import Gate
 from ccserver.auth.local import LocalAuthenticator
-from ccserver.auth.login import LoginDispatcher, LoginLimiter
-from ccserver.auth.sessions import Sessions
+from ccserver.auth.login import Authenticator, LoginDispatcher, LoginLimiter
+from ccserver.auth.sessions import EndedSessions, Sessions
 from ccserver.auth.tokens import TokenIssuer, TokenVerifier
 from ccserver.auth.users import UserRepository
 from ccserver.clusters import Clusters
@@ -40,7 +41,7 @@ from ccserver.jobs.repository import JobRepository
 from ccserver.jobs.tags import TagRepository
 from ccserver.metricdata import MetricData
 from ccserver.nodes import NodeRepository
-from ccserver.opening import build_issuer
+from ccserver.opening import build_directory, build_issuer
 from ccserver.process import (
     PATIENCE,
     STOPPING,
@@ -58,10 +59,13 @@ from ccserver.version import VERSION
 from ccstore import MetricStore
 
 if TYPE_CHECKING:
+    from ccserver.auth.ldap import Directory
+    from ccserver.auth.oidc import OidcProvider
     from ccserver.rest.web import GraphQLView
 
 _log = logging.getLogger(__name__)
 
+_ENDED_SESSIONS = Path("./var/ended-sessions")
 _EVENT_BYTES = 64 * 1024 * 1024  # may wait per subject when only events are received
 
 
@@ -110,13 +114,15 @@ class Access:
     login: LoginDispatcher | None
     limiter: LoginLimiter
     issuer: TokenIssuer | None
+    oidc: OidcProvider | None = None
+    directory: Directory | None = None
 
 
 def build_access(config: Config, keys: Keys, users: UserRepository) -> Access:
-    """Raises ConfigError without a session key."""
+    """Raises ConfigError without a session key, or when the OpenID Connect provider does not answer."""
     jwts = config.auth.jwts
     if jwts is None and not config.main.disable_authentication:
-        _log.warning("no section auth.jwts: tokens are refused, only local logins work")
+        _log.warning("no section auth.jwts: tokens are refused")
     elif keys.jwt_public is None:
         _log.warning("JWT_PUBLIC_KEY is not set: all tokens are refused")
     verifier = TokenVerifier(keys.jwt_public if jwts else None, bool(jwts and jwts.validate_user), users.get)
@@ -126,15 +132,66 @@ def build_access(config: Config, keys: Keys, users: UserRepository) -> Access:
         return Access(Gate(verifier, None, ()), None, limiter, build_issuer(config, keys))
     if keys.session is None:
         raise ConfigError("environment: SESSION_KEY is not set; put 32 random bytes as base64 into .env")
+    if jwts is not None and keys.jwt_seed is None:
+        _log.warning("JWT_PRIVATE_KEY is not set: tokens cannot be issued")
 
     def projects_of(username: str) -> tuple[str, ...]:
         account = users.get(username)
         return account.projects if account else ()
 
-    sessions = Sessions(keys.session, config.main.session_max_age, projects_of)
-    login = LoginDispatcher(users, [LocalAuthenticator(users)], limiter)
-    gate = Gate(verifier, sessions, config.main.api_allowed_ips)
-    return Access(gate, login, limiter, build_issuer(config, keys))
+    sessions = Sessions(
+        keys.session, config.main.session_max_age, projects_of, EndedSessions(_ENDED_SESSIONS)
+    )
+    directory = build_directory(config.auth.ldap, keys) if config.auth.ldap else None
+    return Access(
+        gate=Gate(verifier, sessions, config.main.api_allowed_ips),
+        login=LoginDispatcher(users, _authenticators(config, keys, users, directory), limiter),
+        limiter=limiter,
+        issuer=build_issuer(config, keys),
+        oidc=_oidc_provider(config, keys, users),
+        directory=directory,
+    )
+
+
+def _authenticators(
+    config: Config, keys: Keys, users: UserRepository, directory: Directory | None
+) -> list[Authenticator]:
+    """Those that are configured, in the order in which they are asked."""
+    found: list[Authenticator] = []
+    jwts = config.auth.jwts
+    if config.auth.ldap is not None and directory is not None:
+        from ccserver.auth.ldap import LdapAuthenticator
+
+        found.append(LdapAuthenticator(directory, config.auth.ldap, users))
+    if jwts is not None and (keys.cross_login_secret or keys.cross_login_public):
+        from ccserver.auth.jwt_login import CookieAuthenticator, SecretAuthenticator
+
+        if keys.cross_login_secret:
+            found.append(SecretAuthenticator(keys.cross_login_secret, jwts, users))
+        if keys.cross_login_public and not (jwts.cookie_name and jwts.trusted_issuer):
+            _log.warning(
+                "login by cookie needs auth.jwts.cookie-name and auth.jwts.trusted-issuer: it is off"
+            )
+        elif keys.cross_login_public and not (keys.jwt_public and keys.jwt_seed):
+            _log.warning("login by cookie needs JWT_PUBLIC_KEY and JWT_PRIVATE_KEY: it is off")
+        elif keys.cross_login_public and keys.jwt_public:
+            found.append(CookieAuthenticator(keys.jwt_public, keys.cross_login_public, jwts, users))
+    found.append(LocalAuthenticator(users))
+    return found
+
+
+def _oidc_provider(config: Config, keys: Keys, users: UserRepository) -> OidcProvider | None:
+    if config.auth.oidc is None:
+        return None
+    from ccserver.auth.oidc import DiscoveryError, OidcProvider
+
+    for name, value in (("OID_CLIENT_ID", keys.oidc_client), ("OID_CLIENT_SECRET", keys.oidc_secret)):
+        if not value:
+            _log.warning("%s is not set: the provider will not know this server", name)
+    try:
+        return OidcProvider(config.auth.oidc, keys.oidc_client or "", keys.oidc_secret or "", users)
+    except DiscoveryError as error:
+        raise ConfigError(f"/auth/oidc/provider: {error}") from None
 
 
 def run_server(
@@ -191,6 +248,7 @@ async def _serve(
         development=development,
         version=VERSION,
         notice=ClusterNotice(read_notice()),
+        oidc=access.oidc,
     )
     application = create_application(web, {"/frontend/events": EventStream(hub, access.gate)})
     with ExitStack() as threads:
@@ -217,13 +275,18 @@ def _periodic_work(site: Site, access: Access) -> list[tuple[float, Callable[[],
     """Seconds between two runs, and what to run."""
     from ccserver.tasks import update_durations, update_footprints
 
-    cron = site.config.cron
-    return [
+    cron, ldap = site.config.cron, site.config.auth.ldap
+    work: list[tuple[float, Callable[[], object]]] = [
         (cron.commit_job_worker, site.life_cycle.take_over_cache),
         (cron.duration_worker, partial(update_durations, site.jobs)),
         (cron.footprint_worker, partial(update_footprints, site.jobs, site.clusters, site.metric_data)),
         (3600.0, access.limiter.forget_unused),
     ]
+    if ldap is not None and access.directory is not None and ldap.sync_interval:
+        from ccserver.auth.ldap import synchronise_directory
+
+        work.append((ldap.sync_interval, partial(synchronise_directory, access.directory, ldap, site.users)))
+    return work
 
 
 @contextmanager

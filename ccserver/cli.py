@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from ccserver.flags import Flags
 from ccserver.version import VERSION
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ BANNER = "ccserver - streaming metric store and job monitoring for HPC clusters"
 DATABASE_VERSION = 11
 ARCHIVE_VERSION = 3
 
-_SWITCHES = {
+SWITCHES = {
     "init": "set up config.json, .env, var/, the database and an empty job archive, then exit",
     "init-db": "rebuild the job tables from the job archive (running jobs are lost)",
     "migrate-db": "create the database or bring it to the supported version, then exit",
@@ -44,7 +45,7 @@ _SWITCHES = {
     "gops": "write the stacks of all threads to stderr on SIGUSR1",
     "version": "print versions and exit",
 }
-_VALUES = {
+VALUES = {
     "add-user": ("name:role[,role...]:password", "add an account"),
     "del-user": ("name", "delete an account"),
     "jwt": ("name", "print a token for an account"),
@@ -52,8 +53,7 @@ _VALUES = {
     "config": ("path", "configuration file (default ./config.json)"),
     "loglevel": ("level", "debug, info, warn, err or crit (default warn)"),
 }
-_UNFINISHED = ("revert-db", "sync-ldap", "import-job", "apply-tags", "cleanup-checkpoints")
-_TRUE, _FALSE = ("1", "t", "T", "true", "TRUE", "True"), ("0", "f", "F", "false", "FALSE", "False")
+_UNFINISHED = ("revert-db", "import-job", "apply-tags", "cleanup-checkpoints")
 
 
 class Failure(Exception):
@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
         sys.exit(demo(arguments[1:]))
     try:
-        run(_parser().parse_args(_normalised(arguments)))
+        run(flags().parse(arguments))
     except Failure as failure:
         for line in str(failure).splitlines():
             _log.error("%s", line)
@@ -81,78 +81,48 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     sys.exit(0)
 
 
-def run(flags: argparse.Namespace) -> None:
+def run(given: argparse.Namespace) -> None:
     """All actions in their published order; raises Failure."""
-    if flags.version:
+    if given.version:
         print(BANNER)
         print(f"Version:\t{VERSION}\nGit hash:\t-\nBuild time:\t-")
         print(f"SQL db version:\t{DATABASE_VERSION}\nJob archive version:\t{ARCHIVE_VERSION}")
         return
     from ccserver.config.logs import set_up_logging
 
-    set_up_logging(flags.loglevel or "warn", flags.logdate)
-    if flags.init:
+    set_up_logging(given.loglevel or "warn", given.logdate)
+    if given.init:
         _init()
         return
-    if flags.gops:
+    if given.gops:
         _dump_stacks_on_signal()
     for name in _UNFINISHED:
-        if getattr(flags, name.replace("-", "_")):
+        if getattr(given, name.replace("-", "_")):
             raise Failure(f"-{name} is not available in this version")
-    config, keys = _configuration(Path(flags.config or "./config.json"))
-    if flags.migrate_db:
+    config, keys = _configuration(Path(given.config or "./config.json"))
+    if given.migrate_db:
         _migrate(config)
         return
-    if flags.force_db:
+    if given.force_db:
         _force(config)
         return
     with _Opened(config) as opened:
-        if flags.optimize_db:
+        if given.optimize_db:
             _optimize(config)
             return
-        _change_accounts(flags, config, keys, opened.users)
-        if flags.init_db:
+        _change_accounts(given, config, keys, opened.users)
+        if given.init_db:
             _rebuild(config, opened)
-        if not flags.server:
+        if not given.server:
             print("No errors, server flag not set. Exiting.")
             return
-        _serve(config, keys, opened, flags.dev)
+        _serve(config, keys, opened, given.dev)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="ccserver",
-        description=BANNER,
-        add_help=False,
-        allow_abbrev=False,
-        epilog="ccserver demo [...] runs the whole system with simulated data",
-    )
-    parser.add_argument("-h", "-help", "--help", action="help", help="show this text and exit")
-    for name, text in _SWITCHES.items():
-        parser.add_argument(
-            f"-{name}", f"--{name}", dest=name.replace("-", "_"), type=_boolean, default=False,
-            metavar="true|false", help=text,
-        )  # fmt: skip
-    for name, (shape, text) in _VALUES.items():
-        parser.add_argument(
-            f"-{name}", f"--{name}", dest=name.replace("-", "_"), default="", metavar=shape, help=text
-        )
-    return parser
-
-
-def _normalised(arguments: Sequence[str]) -> list[str]:
-    """`-flag` of a switch means `-flag=true`; without this argparse would take the next word as its value."""
-    return [
-        f"{word}=true" if word.lstrip("-") in _SWITCHES and word[:1] == "-" else word for word in arguments
-    ]
-
-
-def _boolean(text: str) -> bool:
-    if text in _TRUE:
-        return True
-    if text in _FALSE:
-        return False
-    raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+def flags() -> Flags:
+    """All flags of the program."""
+    epilog = "ccserver demo [...] runs the whole system with simulated data"
+    return Flags("ccserver", BANNER, SWITCHES, VALUES, epilog)
 
 
 def _configuration(path: Path) -> tuple[Config, Keys]:
@@ -241,6 +211,8 @@ def _change_accounts(flags: argparse.Namespace, config: Config, keys: Keys, user
     if flags.del_user:
         users.delete(flags.del_user)
         print(f"User {flags.del_user} deleted")
+    if flags.sync_ldap:
+        _synchronise(config, keys, users)
     if flags.jwt:
         _print_token(flags.jwt, config, keys, users)
 
@@ -257,6 +229,19 @@ def _add_user(specification: str, users: UserRepository) -> None:
     except UserError as error:
         raise Failure(f"-add-user: {error}") from None
     print(f"User {name} added")
+
+
+def _synchronise(config: Config, keys: Keys, users: UserRepository) -> None:
+    if config.auth.ldap is None:
+        raise Failure("-sync-ldap: the configuration has no section auth.ldap")
+    from ccserver.auth.ldap import DirectoryError, synchronise_directory
+    from ccserver.opening import build_directory
+
+    try:
+        report = synchronise_directory(build_directory(config.auth.ldap, keys), config.auth.ldap, users)
+    except DirectoryError as error:
+        raise Failure(f"-sync-ldap: {error}") from None
+    print(f"LDAP synchronised: {report.created} accounts created, {report.deleted} deleted")
 
 
 def _print_token(name: str, config: Config, keys: Keys, users: UserRepository) -> None:

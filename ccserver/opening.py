@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ccserver.config import Config, ConfigError, Keys
+from ccserver.config.sections import Ldap
 
 if TYPE_CHECKING:
     from ccserver.archive import JobArchive
+    from ccserver.auth.ldap import Directory
     from ccserver.auth.tokens import TokenIssuer
     from ccserver.database import Database
+
+_log = logging.getLogger(__name__)
 
 
 def open_archive(config: Config) -> JobArchive:
@@ -50,3 +55,12 @@ def build_issuer(config: Config, keys: Keys) -> TokenIssuer | None:
     if keys.jwt_seed is None or config.auth.jwts is None:
         return None
     return TokenIssuer(keys.jwt_seed, config.auth.jwts.max_age)
+
+
+def build_directory(options: Ldap, keys: Keys) -> Directory:
+    """The LDAP server of section `auth.ldap`; nothing is connected yet."""
+    from ccserver.auth.ldap import Directory
+
+    if keys.ldap_password is None:
+        _log.warning("LDAP_ADMIN_PASSWORD is not set: searches in the directory will probably be refused")
+    return Directory(options, keys.ldap_password)

@@ -15,6 +15,15 @@ EVERYBODY = Principal("anonymous", frozenset({"admin", "api"}))
 """Who acts when authentication is switched off."""
 
 
+def bearer_token(authorization: str) -> str:
+    """The token of an `Authorization` header, with or without the word Bearer; "" for any other scheme."""
+    scheme, _, rest = authorization.strip().partition(" ")
+    if scheme.lower() == "bearer":
+        return rest.strip()
+    # A reverse proxy's own `Basic` login must not shadow the session.
+    return "" if rest or scheme.lower() in ("basic", "digest", "negotiate") else scheme
+
+
 class Group(enum.Enum):
     """Groups of routes; each has one rule."""
 
@@ -59,12 +68,7 @@ class Credentials:
     def token(self) -> str:
         if token := self.headers.get("x-auth-token", "").strip():
             return token
-        authorization = self.headers.get("authorization", "").strip()
-        scheme, _, rest = authorization.partition(" ")
-        if scheme.lower() == "bearer":
-            return rest.strip()
-        # A reverse proxy's own `Basic` login must not shadow the session.
-        return "" if rest or scheme.lower() in ("basic", "digest", "negotiate") else authorization
+        return bearer_token(self.headers.get("authorization", ""))
 
     @property
     def client_address(self) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 
 from ccserver.auth.login import WRONG_CREDENTIALS, Accounts, LoginAttempt, LoginRefused
-from ccserver.model.user import Principal
+from ccserver.model.user import SOURCE_LOCAL, Principal
 
 _log = logging.getLogger(__name__)
-
-LOCAL = 0
 
 
 class LocalAuthenticator:
@@ -18,10 +18,12 @@ class LocalAuthenticator:
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
 
-    def claims(self, attempt: LoginAttempt, account: Principal | None) -> bool:
-        return account is not None and account.source == LOCAL
+    def claim(self, attempt: LoginAttempt, account: Principal | None) -> Callable[[], Principal] | None:
+        if account is None or account.source != SOURCE_LOCAL:
+            return None
+        return partial(self._prove, attempt)
 
-    def authenticate(self, attempt: LoginAttempt, account: Principal | None) -> Principal:
+    def _prove(self, attempt: LoginAttempt) -> Principal:
         proven = self._accounts.verify_password(attempt.username, attempt.password)
         if proven is None:
             _log.warning("login of %r from %s failed: wrong password", attempt.username, attempt.peer)

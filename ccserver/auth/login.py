@@ -36,12 +36,10 @@ class LoginAttempt:
 
 
 class Authenticator(Protocol):
-    """One way to log in. The first whose `claims` says yes decides; its refusal is final."""
+    """One way to log in. The first that claims an attempt decides; its refusal is final."""
 
-    def claims(self, attempt: LoginAttempt, account: Principal | None) -> bool: ...
-
-    def authenticate(self, attempt: LoginAttempt, account: Principal | None) -> Principal:
-        """Raises LoginRefused."""
+    def claim(self, attempt: LoginAttempt, account: Principal | None) -> Callable[[], Principal] | None:
+        """None: somebody else's. Otherwise what to call: it proves the attempt or raises LoginRefused."""
         ...
 
 
@@ -106,8 +104,8 @@ class LoginDispatcher:
             raise LoginRefused(TOO_MANY_ATTEMPTS)
         account = self._accounts.get(attempt.username) if attempt.username else None
         for authenticator in self._authenticators:
-            if authenticator.claims(attempt, account):
-                principal = authenticator.authenticate(attempt, account)
+            if (prove := authenticator.claim(attempt, account)) is not None:
+                principal = prove()
                 break
         else:
             # Costs what a wrong password costs, so that unknown names cannot be told apart.

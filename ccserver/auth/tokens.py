@@ -16,10 +16,13 @@ from ccserver.model.user import Principal
 
 _CACHED_TOKENS = 1024
 # Upstream's verifier knows neither audiences nor issuers, and takes a token whose `iat` lies ahead.
-_OPTIONS: Any = {
+DECODING: Any = {
     "verify_signature": True, "verify_exp": True, "verify_nbf": True,
     "verify_aud": False, "verify_iat": False, "verify_iss": False, "verify_sub": False, "verify_jti": False,
 }  # fmt: skip
+
+# What decoding raises: besides its own errors those of claims with impossible values or of endless nesting.
+BAD_TOKEN = (jwt.PyJWTError, ArithmeticError, TypeError, ValueError, RecursionError)
 
 
 class TokenError(Exception):
@@ -84,12 +87,12 @@ class TokenVerifier:
         if self._key is None:
             raise TokenError("tokens are not accepted: the server has no public key")
         try:
-            claims = jwt.decode(token, self._key, algorithms=["EdDSA"], options=_OPTIONS, leeway=0)
+            claims = jwt.decode(token, self._key, algorithms=["EdDSA"], options=DECODING, leeway=0)
         except jwt.ExpiredSignatureError:
             raise TokenError("token is expired") from None
         except jwt.ImmatureSignatureError:
             raise TokenError("token is not valid yet") from None
-        except jwt.InvalidTokenError as error:
+        except BAD_TOKEN as error:
             raise TokenError(f"token is invalid: {error}") from None
         verified = _Verified(
             _principal(claims, self._needs_subject),

@@ -142,6 +142,29 @@ class UserRepository:
             raise UserExists(f"adding user failed: user {username!r} exists already") from error
         return Principal(username, frozenset(ordered), tuple(owned), name, email, source)
 
+    def take_over(self, principal: Principal) -> bool:
+        """Store somebody another authority vouches for, without password; False when the name exists already.
+
+        Logins and a directory synchronisation may do so at the same time.
+        """
+        statement = upsert(hpc_user).values(
+            username=principal.username,
+            password=None,
+            ldap=principal.source,
+            name=principal.name,
+            roles=json.dumps(sorted(principal.roles)),
+            email=principal.email,
+            projects=json.dumps(list(principal.projects)),
+        )
+        statement = statement.on_conflict_do_nothing(index_elements=["username"])
+        return self._database.write(lambda connection: connection.execute(statement).rowcount) > 0
+
+    def names_of_source(self, source: int) -> set[str]:
+        """Names of all accounts that came from there."""
+        with self._database.read() as connection:
+            rows = connection.execute(select(hpc_user.c.username).where(hpc_user.c.ldap == source))
+            return set(rows.scalars())
+
     def delete(self, username: str) -> None:
         """Remove an account and its settings; an unknown name is no error."""
         self._database.write(

@@ -19,9 +19,11 @@ from ccserver.config.sections import (
     DatabaseOptions,
     ExternalStore,
     Jwts,
+    Ldap,
     Main,
     MetricStoreSection,
     Nats,
+    Oidc,
     Resampling,
     Subscription,
     Ui,
@@ -148,9 +150,24 @@ def _auth(section: Mapping[str, Any]) -> Auth:
         )
         if jwts is not None
         else None,
-        ldap=section.get("ldap"),
-        oidc=section.get("oidc"),
+        ldap=_ldap(section["ldap"]) if "ldap" in section else None,
+        oidc=Oidc(**_snake(section["oidc"])) if "oidc" in section else None,
     )
+
+
+def _ldap(section: Mapping[str, Any]) -> Ldap:
+    options = _snake(section)
+    interval = options.pop("sync_interval", "")
+    scheme, _, host = options["url"].partition("://")
+    if scheme not in ("ldap", "ldaps") or not host:
+        raise ConfigError("/auth/ldap/url: expected ldap://host or ldaps://host")
+    if "{username}" not in options["user_bind"]:
+        raise ConfigError("/auth/ldap/user-bind: expected a DN with {username} in it")
+    return Ldap(sync_interval=parse_duration(interval) if interval else 0.0, **options)
+
+
+def _snake(section: Mapping[str, Any]) -> dict[str, Any]:
+    return {key.replace("-", "_"): value for key, value in section.items()}
 
 
 def _cron(section: Mapping[str, str]) -> Cron:

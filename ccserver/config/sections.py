@@ -80,10 +80,36 @@ class Jwts:
 
 
 @dataclass(frozen=True, slots=True)
+class Ldap:
+    """`sync_interval` in seconds, 0: no periodic synchronisation. Source: spec/operations.md 2.5."""
+
+    url: str
+    user_base: str
+    search_dn: str
+    user_bind: str
+    user_filter: str
+    username_attr: str = "gecos"
+    uid_attr: str = "uid"
+    sync_interval: float = 0.0
+    sync_del_old_users: bool = False
+    sync_user_on_login: bool = False
+    update_user_on_login: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Oidc:
+    """`provider` is the address of the issuer. Source: spec/operations.md 2.9."""
+
+    provider: str
+    sync_user_on_login: bool = False
+    update_user_on_login: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Auth:
     jwts: Jwts | None = None
-    ldap: dict[str, Any] | None = None
-    oidc: dict[str, Any] | None = None
+    ldap: Ldap | None = None
+    oidc: Oidc | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 ROLES = ("anonymous", "api", "user", "manager", "support", "admin")
 ASSIGNABLE_ROLES = ("api", "user", "manager", "support", "admin")
+SOURCE_LOCAL, SOURCE_LDAP, SOURCE_TOKEN, SOURCE_OIDC = range(4)
 _BY_POWER = ("admin", "support", "manager", "user", "api", "anonymous")
 
 

@@ -16,6 +16,7 @@ from ccserver.rest import (
     graphql,
     jobs,
     journal,
+    login,
     machine,
     metricstore,
     pages,
@@ -49,6 +50,7 @@ def create_application(web: Web, mounts: Mapping[str, Application] | None = None
     for area in (jobs, metricstore, sites, machine, settings, frontend, journal):
         area.register(routes)
     pages.register(routes, web)
+    login.register(routes, web)
     graphql.register(routes)
     custom = web.site.config.main.static_files
     roots = [] if web.site.config.main.embed_static_files or not custom else [Path(custom)]

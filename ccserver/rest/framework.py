@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 import zlib
+from typing import Any
 
 from quart import Response, request
 from quart_trio import QuartTrio
+from quart_trio.wrappers import TrioRequest
 
 from ccserver.rest.answers import text_answer
 from ccserver.rest.web import in_thread
 from ccstore import MetricStore
 
 _LARGEST_BODY = 256 * 1024 * 1024  # bytes; a bound only so that nobody can fill the memory
+_LARGEST_LOGIN = 64 * 1024  # bytes
+_LOGIN_PATIENCE = 20  # seconds for the whole body
+_ENTRANCES = ("/login", "/jwt-login", "/logout", "/oidc-login", "/oidc-callback")
 _COMPRESSIBLE = ("text/", "application/json", "application/javascript", "image/svg+xml")
 _SMALLEST_COMPRESSED = 1024  # bytes
 _COMPRESSED_INLINE = 32 * 1024  # bytes; larger ones would hold up the event loop
 
 
+class BoundedRequest(TrioRequest):
+    """Whoever logs in is nobody yet: gets little room and little time."""
+
+    def __init__(self, *parts: Any, **bounds: Any) -> None:
+        path: str = parts[2]  # after method and scheme
+        if path.rstrip("/") in _ENTRANCES:
+            bounds |= {"max_content_length": _LARGEST_LOGIN, "body_timeout": _LOGIN_PATIENCE}
+        super().__init__(*parts, **bounds)
+
+
 def new_application() -> QuartTrio:
     app = QuartTrio("ccserver", static_folder=None, template_folder=None)
+    app.request_class = BoundedRequest
     app.config.update(
         MAX_CONTENT_LENGTH=_LARGEST_BODY,
         BODY_TIMEOUT=None,

@@ -12,14 +12,13 @@ from urllib.parse import quote, urlencode
 from quart import Response, redirect, request
 
 from ccserver.auth.guards import Credentials, Group, Refused
-from ccserver.auth.login import LoginAttempt, LoginRefused, acceptable_redirect
 from ccserver.auth.sessions import clearing_cookie
 from ccserver.jobs.filters import JobFilter, StringInput
 from ccserver.model.user import ROLES, Principal
 from ccserver.rest.answers import html_answer, text_answer
 from ccserver.rest.boot import boot_payload
 from ccserver.rest.templates import inline_json
-from ccserver.rest.web import Call, Routes, Web, in_thread
+from ccserver.rest.web import Call, Routes, Web
 from ccserver.site import Site
 
 _log = logging.getLogger(__name__)
@@ -110,8 +109,6 @@ def register(routes: Routes, web: Web) -> None:
     )
     privacy = "This site has not published a privacy policy yet."
     routes.open("/privacy", "GET", _static_message(web, "Privacy Policy", privacy))
-    if web.login is not None:
-        _register_login(routes, web)
 
 
 def _shell(page: _Page) -> Callable[..., Any]:
@@ -121,7 +118,7 @@ def _shell(page: _Page) -> Callable[..., Any]:
         if request.path.endswith("/") != canonical_slash:
             path = request.path.rstrip("/") + ("/" if canonical_slash else "")
             query = f"?{request.query_string.decode('latin-1')}" if request.query_string else ""
-            return _redirect(path + query, 308)
+            return redirection(path + query, 308)
         if "id" in parts and not (parts["id"].isascii() and parts["id"].isdigit()):
             return not_found(call.web)
         if not _may_see(call, page):
@@ -175,10 +172,11 @@ def login_page(web: Web, status: int, alert: str = "", kind: str = "", target: s
     text = web.templates.render(
         "login.html",
         product=PRODUCT,
+        oidc="/oidc-login?" + urlencode({"redirect": target}) if web.oidc is not None else "",
         alert=alert,
         alert_class=kind,
         redirect=target,
-        title=f"Login - {PRODUCT}",
+        title=f"{'Login failed' if kind == 'alert-warning' else 'Login'} - {PRODUCT}",
     )
     return page_answer(text, status)
 
@@ -192,15 +190,16 @@ async def refuse_page(web: Web, refused: Refused, credentials: Credentials) -> R
     alert = "Your session has ended, please log in again" if refused.stale_cookie else ""
     response = login_page(web, 401, alert, "alert-info", target)
     if refused.stale_cookie:
-        response.headers.add("Set-Cookie", clearing_cookie(_secure(credentials)))
+        response.headers.add("Set-Cookie", clearing_cookie(over_https(credentials)))
     return response
 
 
-def _secure(credentials: Credentials) -> bool:
+def over_https(credentials: Credentials) -> bool:
+    """Whether the browser sees https: by our own TLS, or by a proxy's word."""
     return request.scheme == "https" or credentials.secure
 
 
-def _redirect(target: str, status: int) -> Response:
+def redirection(target: str, status: int) -> Response:
     response = redirect(target, status)
     assert isinstance(response, Response)
     return response
@@ -213,56 +212,6 @@ def _static_message(web: Web, title: str, text: str) -> Callable[..., Any]:
     return view
 
 
-def _register_login(routes: Routes, web: Web) -> None:
-    assert web.login is not None
-    assert web.gate.sessions is not None
-    dispatcher, sessions = web.login, web.gate.sessions
-    warned: list[str] = []
-
-    async def show() -> Response:
-        return login_page(web, 200, target=_local(request.args.get("redirect", "")))
-
-    async def log_in() -> Response:
-        credentials = Credentials.of_scope(request.scope)
-        fields = request.args.to_dict() | (await request.form).to_dict()
-        attempt = LoginAttempt(
-            username=fields.get("username", ""),
-            password=fields.get("password", ""),
-            peer=credentials.peer,
-            authorization=credentials.headers.get("authorization", ""),
-            login_token=request.args.get("login-token", ""),
-            cookies=credentials.cookies,
-        )
-        target = fields.get("redirect", "")
-        try:
-            principal = await in_thread(dispatcher.log_in, attempt)
-        except LoginRefused as refused:
-            return login_page(web, 401, f"Login failed: {refused}", "alert-warning", _local(target))
-        secure = _secure(credentials)
-        if not secure and not warned:
-            warned.append(attempt.peer)
-            _log.warning("logins over plain http: session cookies are not marked Secure")
-        if target and not acceptable_redirect(target):
-            _log.warning("login of %r: redirect to %r refused", principal.username, target)
-        response = _redirect(_local(target) or "/", 302)
-        response.headers.add("Set-Cookie", sessions.cookie(sessions.issue(principal), secure))
-        return response
-
-    async def log_out() -> Response:
-        response = login_page(web, 200, "Logout successful", "alert-info")
-        secure = _secure(Credentials.of_scope(request.scope))
-        response.headers.add("Set-Cookie", clearing_cookie(secure))
-        return response
-
-    routes.open("/login", "GET", show)
-    routes.open("/login", "POST", log_in)
-    routes.open("/logout", "POST", log_out)
-
-
-def _local(target: str) -> str:
-    return target if acceptable_redirect(target) else ""
-
-
 async def search(call: Call) -> Response:
     """The search box: a redirect to where the thing is, or a page that says why not."""
     text = request.args.get("searchId", "").strip()
@@ -271,7 +220,7 @@ async def search(call: Call) -> Response:
     target = await call.run(_search_target, call.site, call.principal, text)
     if target is None:
         return message(call.web, 200, "Search", f"Nothing was found for {text!r}, or you may not see it.")
-    return _redirect(target, 302)
+    return redirection(target, 302)
 
 
 def _search_target(site: Site, principal: Principal, text: str) -> str | None:

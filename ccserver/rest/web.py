@@ -10,7 +10,7 @@ import functools
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import msgspec
 import trio
@@ -24,6 +24,9 @@ from ccserver.model.user import Principal
 from ccserver.rest.answers import HttpError
 from ccserver.rest.templates import Templates
 from ccserver.site import Site
+
+if TYPE_CHECKING:
+    from ccserver.auth.oidc import OidcProvider
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +55,7 @@ class Web:
     development: bool
     version: str
     notice: ClusterNotice = field(default_factory=ClusterNotice)
+    oidc: OidcProvider | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from ccserver.flags import Flags
 from ccserver.version import VERSION
 
 if TYPE_CHECKING:
@@ -17,13 +18,13 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 BANNER = "ccstore - streaming metric store for HPC clusters"
-_SWITCHES = {
+SWITCHES = {
     "cleanup-checkpoints": "drop what is older than the retention from the checkpoint, then exit",
     "dev": "accepted, without effect",
     "logdate": "date and time in log lines",
     "version": "print the version and exit",
 }
-_VALUES = {
+VALUES = {
     "config": ("path", "configuration file (default ./config.json)"),
     "import-checkpoints": ("directory", "take over checkpoints of cc-metric-store, then exit"),
     "loglevel": ("level", "debug, info, warn, err or crit (default warn)"),
@@ -34,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Entry point; leaves by SystemExit: 0 done, 1 failed, 2 wrong usage."""
     from ccserver.config.errors import ConfigError
 
-    flags = _parser().parse_args(argv)
+    flags = Flags("ccstore", BANNER, SWITCHES, VALUES).parse(sys.argv[1:] if argv is None else argv)
     try:
         _run(flags)
     except (ConfigError, OSError) as error:
@@ -47,20 +48,6 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         _log.critical("unexpected failure", exc_info=True)
         sys.exit(1)
     sys.exit(0)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="ccstore", description=BANNER, add_help=False, allow_abbrev=False)
-    parser.add_argument("-h", "-help", "--help", action="help", help="show this text and exit")
-    for name, text in _SWITCHES.items():
-        parser.add_argument(
-            f"-{name}", f"--{name}", dest=name.replace("-", "_"), action="store_true", help=text
-        )
-    for name, (shape, text) in _VALUES.items():
-        parser.add_argument(
-            f"-{name}", f"--{name}", dest=name.replace("-", "_"), default="", metavar=shape, help=text
-        )
-    return parser
 
 
 def _run(flags: argparse.Namespace) -> None:
