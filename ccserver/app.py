@@ -6,7 +6,7 @@ serve
 |-- hub                     live views
 |-- workers                 durations, footprints, clean-up: one task each, work in a thread
 |-- restore                 reads the checkpoints, once
-`-- threads: store housekeeping, archiver, NATS, database writer
+`-- threads: store housekeeping, archiver, job columns, NATS, database writer
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from ccserver.auth.users import UserRepository
 from ccserver.clusters import Clusters
 from ccserver.config import Config, ConfigError, Keys, Resampling
 from ccserver.database import Database
+from ccserver.jobs.column_keeper import ColumnKeeper
 from ccserver.jobs.lifecycle import JobLifeCycle
 from ccserver.jobs.repository import JobRepository
 from ccserver.jobs.tags import TagRepository
@@ -77,7 +78,8 @@ def build_site(config: Config, database: Database, archive: JobArchive) -> Site:
     store = _store(config, clusters)
     resampling = config.main.resampling or Resampling()
     metric_data = MetricData(clusters, store, archive, minimum_points=resampling.minimum_points)
-    jobs = JobRepository(database, short_running=config.main.short_running_jobs_duration)
+    short_running = config.main.short_running_jobs_duration
+    jobs = JobRepository(database, short_running=short_running, columns=ColumnKeeper(database))
     tags = TagRepository(database, archive)
     ready = (lambda: store.ready) if store is not None else (lambda: True)
     life_cycle = JobLifeCycle(jobs, tags, clusters, metric_data, archive, ready=ready)
@@ -256,6 +258,7 @@ async def _serve(
         if site.store is not None:
             threads.enter_context(Work("housekeeping", partial(keep_house, site.store)))
         threads.enter_context(_archiving(site))
+        threads.enter_context(_job_columns(site))
         threads.enter_context(_bridge(site))
         async with trio.open_nursery() as nursery:
             await nursery.start(watch_signals, hub.shutdown)
@@ -297,6 +300,21 @@ def _archiving(site: Site) -> Iterator[None]:
         yield
     finally:
         site.life_cycle.drain(PATIENCE, give_up=False)  # the next start archives them
+
+
+@contextmanager
+def _job_columns(site: Site) -> Iterator[None]:
+    columns = site.jobs.columns
+    if columns is None:
+        yield
+        return
+    thread = threading.Thread(target=columns.run, name="job-columns", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        columns.stop()
+        thread.join(PATIENCE)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from ccserver.database.connection import (
     Database,
     DatabaseClosed,
     DatabaseOptions,
+    Follower,
     TransactionLost,
     open_database,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "DatabaseClosed",
     "DatabaseOptions",
     "DatabaseVersionError",
+    "Follower",
     "MigrationError",
     "TransactionLost",
     "check_version",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,3 +39,36 @@ def text_condition(column: ColumnElement[Any], wanted: StringInput | None) -> Co
         if pattern is not None:
             return column.like(pattern)
     return None if wanted.in_ is None else column.in_(list(wanted.in_))
+
+
+def text_predicate(wanted: StringInput | None) -> Callable[[str], bool] | None:
+    """What `text_condition` says, as a function of the text; None where nothing is restricted.
+
+    Raises NotImplementedError for wildcards inside the text: matching them is SQLite's business.
+    """
+    if wanted is None:
+        return None
+    if wanted.eq is not None:
+        return wanted.eq.__eq__
+    if wanted.neq is not None:
+        return wanted.neq.__ne__
+    if wanted.starts_with is not None:
+        start = _folded(wanted.starts_with)
+        return lambda text: text.translate(_ASCII_LOWER).startswith(start)
+    if wanted.ends_with is not None:
+        end = _folded(wanted.ends_with)
+        return lambda text: text.translate(_ASCII_LOWER).endswith(end)
+    if wanted.contains is not None:
+        part = _folded(wanted.contains)
+        return lambda text: part in text.translate(_ASCII_LOWER)
+    return None if wanted.in_ is None else frozenset(wanted.in_).__contains__
+
+
+_ASCII_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
+
+
+def _folded(pattern: str) -> str:
+    """Letters as LIKE compares them: ASCII without case, others with."""
+    if any(special in pattern for special in "%_\0"):
+        raise NotImplementedError(f"a pattern with wildcards: {pattern!r}")
+    return pattern.translate(_ASCII_LOWER)

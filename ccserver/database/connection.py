@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import QueuePool
@@ -37,6 +37,16 @@ class DatabaseClosed(RuntimeError):
 
 class TransactionLost(RuntimeError):
     """SQLite gave up the transaction that a write was part of; nothing of it was stored."""
+
+
+class Follower(Protocol):
+    """Learns of every write transaction; called in the writer thread."""
+
+    def before_commit(self, writer: sqlite3.Connection) -> Callable[[], None] | None:
+        """Inside the transaction. What is returned is called once it has committed."""
+
+    def lost(self, why: str) -> None:
+        """What followed from earlier calls may be wrong: a transaction or the follower itself failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +86,7 @@ class Database:
         self._writes: queue.Queue[_Write | None] = queue.Queue(options.write_queue)
         self._closing = threading.Lock()
         self._closed = False
+        self._follower: Follower | None = None
         self._per_thread = threading.local()
         self._thread = threading.Thread(target=self._run_writes, name="database-writer", daemon=True)
         self._thread.start()
@@ -117,6 +128,14 @@ class Database:
         result: Result = request.result.result()
         return result
 
+    def follow(self, follower: Follower) -> None:
+        """From now on tell `follower` of every write transaction, this call's own included."""
+
+        def begin(_connection: Connection) -> None:
+            self._follower = follower
+
+        self.write(begin)
+
     def close(self) -> None:
         """Finish the writes already queued, then close all connections; idempotent."""
         with self._closing:
@@ -143,15 +162,21 @@ class Database:
 
     def _commit_together(self, requests: list[_Write]) -> None:
         outcomes: list[tuple[_Write, Any, BaseException | None]] = []
+        committed: Callable[[], None] | None = None
         try:
             with self._writer.connect() as connection, connection.begin():
                 self._per_thread.connection = connection
                 for request in requests:
                     outcomes.append((request, *_attempt(connection, request.work)))
                     _check_open(connection, outcomes[-1][2])
+                committed = self._tell_follower(connection)
         except BaseException as error:
             log.error("database %s: a transaction could not be committed: %s", self.path, error)
             outcomes = [(request, None, error) for request in requests]
+            if self._follower is not None:
+                self._follower.lost("a transaction was not committed")
+        else:
+            self._commit_seen(committed)
         finally:
             self._per_thread.connection = None
         for request, result, failure in outcomes:
@@ -159,6 +184,28 @@ class Database:
                 request.result.set_result(result)
             else:
                 request.result.set_exception(failure)
+
+    def _tell_follower(self, connection: Connection) -> Callable[[], None] | None:
+        follower = self._follower
+        if follower is None:
+            return None
+        raw = connection.connection.driver_connection
+        try:
+            assert isinstance(raw, sqlite3.Connection)
+            return follower.before_commit(raw)
+        except Exception as error:  # its trouble is not that of the writes
+            log.exception("database %s: the follower failed", self.path)
+            follower.lost(str(error))
+            return None
+
+    def _commit_seen(self, committed: Callable[[], None] | None) -> None:
+        if committed is None or self._follower is None:
+            return
+        try:
+            committed()
+        except Exception as error:
+            log.exception("database %s: the follower failed", self.path)
+            self._follower.lost(str(error))
 
 
 def _attempt(connection: Connection, work: Callable[[Connection], Any]) -> tuple[Any, BaseException | None]:
@@ -187,7 +234,8 @@ def _engine(path: Path, options: DatabaseOptions, *, readonly: bool) -> Engine:
         pool_size=options.max_open_connections if readonly else 1,
         max_overflow=0,
         pool_timeout=options.busy_timeout_ms / 1000,
-        pool_recycle=_CONNECTION_LIFETIME,
+        # the writer's connection carries temporary tables of the follower
+        pool_recycle=_CONNECTION_LIFETIME if readonly else -1,
     )
 
     @event.listens_for(engine, "connect")

@@ -33,6 +33,7 @@ from ccserver.model.user import Principal
 
 __all__ = [
     "SORTABLE",
+    "SPANS",
     "Condition",
     "FloatRange",
     "IntRange",
@@ -46,6 +47,8 @@ __all__ = [
     "footprint_value",
     "has_host",
     "in_state",
+    "integers",
+    "is_identifier",
     "is_shared",
     "matching",
     "ordering",
@@ -54,7 +57,7 @@ __all__ = [
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_]+")
 _CANONICAL_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}")
-_RANGES = {"last6h": 6 * 3600, "last24h": 24 * 3600, "last7d": 7 * 86400, "last30d": 30 * 86400}
+SPANS = {"last6h": 6 * 3600, "last24h": 24 * 3600, "last7d": 7 * 86400, "last30d": 30 * 86400}
 
 
 class InvisibleJobs(PermissionError):
@@ -207,6 +210,11 @@ def is_shared(mode: str) -> Condition:
     return job.c.shared == literal_column(f"'{mode}'", Text) if mode in SHARED else false()
 
 
+def is_identifier(text: str) -> bool:
+    """Whether `text` can be a footprint key."""
+    return _IDENTIFIER.fullmatch(text) is not None
+
+
 def footprint_value(key: str) -> ColumnElement[Any]:
     """A stored footprint value, NULL where missing. `key` must consist of letters, digits and underscores."""
     if not _IDENTIFIER.fullmatch(key):
@@ -230,7 +238,7 @@ def has_host(condition_of: StringInput) -> Condition:
 def _conditions(one: JobFilter, now: float) -> list[Condition]:
     found: list[Condition | None] = [
         None if one.tags is None else _has_tag(one.tags),
-        None if one.db_id is None else job.c.id.in_(_integers(one.db_id)),
+        None if one.db_id is None else job.c.id.in_(integers(one.db_id)),
         None if one.job_id is None else _job_id_condition(one.job_id),
         None if one.array_job_id is None else _array_condition(one.array_job_id),
         text_condition(job.c.hpc_user, one.user),
@@ -282,7 +290,8 @@ def _canonical_integers(texts: Iterable[str]) -> list[int]:
     return [number for number in numbers if -(1 << 63) <= number < 1 << 63]
 
 
-def _integers(values: Iterable[int | str]) -> list[int]:
+def integers(values: Iterable[int | str]) -> list[int]:
+    """Those of the ids that are numbers of 64 bit."""
     return _canonical_integers(str(value).strip() for value in values)
 
 
@@ -301,7 +310,7 @@ def _time_condition(bounds: TimeRange | None, now: float) -> Condition | None:
     if bounds is None:
         return None
     if bounds.from_ is None and bounds.to is None:
-        span = _RANGES.get(bounds.range or "")
+        span = SPANS.get(bounds.range or "")
         return None if span is None else job.c.start_time >= int(now) - span
     limits = []
     if bounds.from_ is not None:
@@ -318,7 +327,7 @@ def _footprint_condition(item: MetricStatItem) -> Condition | None:
 
 
 def _has_tag(tags: Iterable[int | str]) -> Condition:
-    return job.c.id.in_(select(jobtag.c.job_id).where(jobtag.c.tag_id.in_(_integers(tags))))
+    return job.c.id.in_(select(jobtag.c.job_id).where(jobtag.c.tag_id.in_(integers(tags))))
 
 
 def _job_name() -> ColumnElement[Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict, TypeVar
 
 from sqlalchemy import (
     ColumnElement,
@@ -30,7 +30,10 @@ from sqlalchemy import (
 
 from ccserver.database import Database
 from ccserver.database.tables import job, job_cache, jobtag, tag
+from ccserver.jobs import column_queries
 from ccserver.jobs import statistics as stats
+from ccserver.jobs.column_keeper import ColumnKeeper
+from ccserver.jobs.column_queries import NotInColumns, Selection
 from ccserver.jobs.filters import (
     Condition,
     JobFilter,
@@ -63,6 +66,21 @@ _CONCURRENT_MARGIN = 200  # seconds two jobs must overlap to count as concurrent
 _CONCURRENT_MINIMUM = 600  # shorter jobs are not compared
 
 
+Found = TypeVar("Found")
+
+
+class _Totals(TypedDict):
+    """What `totals` of `statistics` and `column_queries` take by name."""
+
+    now: int
+    short_running: int
+    group_by: str | None
+    sort_by: str | None
+    offset: int
+    limit: int | None
+    wanted: Collection[str]
+
+
 class InvalidPage(ValueError):
     """The requested page size is neither positive nor -1."""
 
@@ -93,14 +111,21 @@ class JobRepository:
     """Table `job`, and `job_cache` where another program left started jobs in it.
 
     `clock` gives unix seconds; `short_running` is the number of seconds below which a job counts as short.
+    Statistics come from `columns` where there are any and they hold, else from SQL.
     """
 
     def __init__(
-        self, database: Database, *, clock: Callable[[], float] = time.time, short_running: int = 300
+        self,
+        database: Database,
+        *,
+        clock: Callable[[], float] = time.time,
+        short_running: int = 300,
+        columns: ColumnKeeper | None = None,
     ) -> None:
         self.database = database
         self.clock = clock
         self.short_running = short_running
+        self.columns = columns
 
     # ---- single jobs
 
@@ -177,6 +202,10 @@ class JobRepository:
         return JobPage(items, more)
 
     def count(self, filters: Iterable[JobFilter] | None = None, viewer: Principal | None = None) -> int:
+        filters = list(filters or ())
+        answer = self._from_columns(filters, viewer, lambda selection: selection.count)
+        if answer is not None:
+            return answer
         query = select(func.count()).select_from(job).where(matching(filters, viewer, self.clock()))
         with self.database.read() as connection:
             return connection.execute(query).scalar_one()
@@ -340,30 +369,48 @@ class JobRepository:
         """Totals over the matching jobs, or per group; see `ccserver.jobs.statistics.totals`."""
         if items_per_page < 1 and items_per_page != ALL_ITEMS:
             raise InvalidPage(f"invalid items-per-page value: {items_per_page}")
+        now, filters = int(self.clock()), list(filters or ())
+        options = _Totals(
+            now=now,
+            short_running=self.short_running,
+            group_by=group_by,
+            sort_by=sort_by,
+            offset=0 if items_per_page == ALL_ITEMS else _offset(page, items_per_page),
+            limit=None if items_per_page == ALL_ITEMS else min(items_per_page, _MOST_ROWS),
+            wanted=totals,
+        )
+        found = self._from_columns(
+            filters, viewer, lambda selection: column_queries.totals(selection, **options)
+        )
         with self.database.read() as connection:
-            return stats.totals(
-                connection,
-                matching(filters, viewer, self.clock()),
-                now=int(self.clock()),
-                short_running=self.short_running,
-                group_by=group_by,
-                sort_by=sort_by,
-                offset=0 if items_per_page == ALL_ITEMS else _offset(page, items_per_page),
-                limit=None if items_per_page == ALL_ITEMS else min(items_per_page, _MOST_ROWS),
-                wanted=totals,
-            )
+            if found is None:
+                return stats.totals(connection, matching(filters, viewer, now), **options)
+            if group_by == "USER":
+                stats.add_real_names(connection, found)
+        return found
 
     def duration_histogram(
         self, filters: Iterable[JobFilter] | None, viewer: Principal | None, bins: str = "1h"
     ) -> Sequence[stats.HistogramPoint]:
-        condition = matching(filters, viewer, self.clock())
+        now, filters = int(self.clock()), list(filters or ())
+        found = self._from_columns(
+            filters, viewer, lambda selection: column_queries.duration_histogram(selection, now, bins)
+        )
+        if found is not None:
+            return found
         with self.database.read() as connection:
-            return stats.duration_histogram(connection, condition, int(self.clock()), bins)
+            return stats.duration_histogram(connection, matching(filters, viewer, now), now, bins)
 
     def value_histogram(
         self, filters: Iterable[JobFilter] | None, viewer: Principal | None, column: str
     ) -> Sequence[stats.HistogramPoint]:
         """`column` is num_nodes, num_hwthreads or num_acc."""
+        filters = list(filters or ())
+        found = self._from_columns(
+            filters, viewer, lambda selection: column_queries.value_histogram(selection, column)
+        )
+        if found is not None:
+            return found
         with self.database.read() as connection:
             return stats.value_histogram(connection, matching(filters, viewer, self.clock()), column)
 
@@ -376,10 +423,32 @@ class JobRepository:
         bins: int = 10,
     ) -> Sequence[int]:
         """Number of jobs per bin of a stored footprint value, bin 1 first."""
+        filters = list(filters or ())
+        found = self._from_columns(
+            filters,
+            viewer,
+            lambda selection: column_queries.footprint_histogram(selection, key, peak, bins),
+        )
+        if found is not None:
+            return found
         with self.database.read() as connection:
             return stats.footprint_histogram(
                 connection, matching(filters, viewer, self.clock()), key, peak, bins
             )
+
+    def _from_columns(
+        self, filters: Sequence[JobFilter], viewer: Principal | None, ask: Callable[[Selection], Found]
+    ) -> Found | None:
+        """The answer of the columns in memory, None when they have none."""
+        if self.columns is None:
+            return None
+        with self.columns.current() as table:
+            if table is None:
+                return None
+            try:
+                return ask(Selection(table, filters, viewer, self.clock()))
+            except NotInColumns:
+                return None
 
     # ---- changes
 

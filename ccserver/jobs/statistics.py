@@ -60,7 +60,7 @@ DURATION_BINS = {
 }
 """Name -> (width in seconds, number of bins)."""
 
-_OTHER_DURATION_BINS = (3600, 24)
+OTHER_DURATION_BINS = (3600, 24)
 
 
 @dataclass(slots=True)
@@ -124,7 +124,7 @@ def totals(
         query = query.limit(limit).offset(offset)
     entries = [_entry(row, names) for row in connection.execute(query)]
     if group_by == "USER":
-        _add_real_names(connection, entries)
+        add_real_names(connection, entries)
     return entries
 
 
@@ -135,7 +135,7 @@ def duration_histogram(
 
     `bins` is a key of DURATION_BINS, any other text means 24 bins of one hour. Longer jobs are dropped.
     """
-    width, number = DURATION_BINS.get(bins, _OTHER_DURATION_BINS)
+    width, number = DURATION_BINS.get(bins, OTHER_DURATION_BINS)
     duration = _duration(now)
     bin_of = (cast(duration, Integer).op("/")(width)).label("bin")
     query = (
@@ -210,15 +210,17 @@ def _entry(row: Any, names: Sequence[str]) -> JobsStatistics:
     entry = JobsStatistics(id=row.id)
     for name in names:
         value = int(getattr(row, name))
-        setattr(entry, name, _whole_hours(value) if name in _HOURS else value)
+        setattr(entry, name, whole_hours(value) if name in _HOURS else value)
     return entry
 
 
-def _whole_hours(seconds: int) -> int:
+def whole_hours(seconds: int) -> int:
+    """Cut off towards zero, as the division of integers in SQL does."""
     return seconds // 3600 if seconds >= 0 else -(-seconds // 3600)
 
 
-def _add_real_names(connection: Connection, entries: Sequence[JobsStatistics]) -> None:
+def add_real_names(connection: Connection, entries: Sequence[JobsStatistics]) -> None:
+    """Fill in the names of the accounts that groups by user belong to."""
     by_user = {entry.id: entry for entry in entries}
     for username, name in connection.execute(select(hpc_user.c.username, hpc_user.c.name)):
         if username in by_user:

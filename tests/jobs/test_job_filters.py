@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, func, select
 from ccserver.database import migrate, open_database
 from ccserver.database.tables import job as job_table
 from ccserver.jobs import statistics as stats
+from ccserver.jobs.column_keeper import ColumnKeeper
 from ccserver.jobs.filters import (
     FloatRange,
     IntRange,
@@ -153,6 +154,9 @@ class Sample:
             tags.attach(record, chosen, None)
             self.jobs.append(record)
             self.tags[record.id] = {tag.id for tag in chosen}
+        if repository.columns is not None:
+            repository.database.follow(repository.columns)
+            assert repository.columns.fill()
 
     def matching(self, filters: list[JobFilter]) -> list[Job]:
         return [
@@ -162,12 +166,17 @@ class Sample:
         ]
 
 
-@pytest.fixture(scope="module", params=[0, 1, 2])
+@pytest.fixture(scope="module", params=[(0, "sql"), (1, "sql"), (2, "sql"), (0, "columns"), (1, "columns")])
 def sample(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
+    """Statistics computed by SQL, and from columns in memory."""
+    seed, way = request.param
     path: Path = tmp_path_factory.mktemp("jobs") / "job.db"
     migrate(path)
     database = open_database(path)
-    yield Sample(JobRepository(database, clock=lambda: NOW), TagRepository(database), request.param)
+    columns = ColumnKeeper(database) if way == "columns" else None
+    yield Sample(JobRepository(database, clock=lambda: NOW, columns=columns), TagRepository(database), seed)
+    if columns is not None:
+        columns.stop()
     database.close()
 
 
