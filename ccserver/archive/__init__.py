@@ -2,8 +2,8 @@
 
 from ccserver.archive.data import decode_data, encode_data
 from ccserver.archive.errors import ArchiveError, ArchiveVersionError, JobNotArchivedError
-from ccserver.archive.file import FileArchive
-from ccserver.archive.interface import VERSION, BrokenEntry, JobArchive
+from ccserver.archive.file import FileArchive, pack_data
+from ccserver.archive.interface import VERSION, BrokenEntry, JobArchive, JobFiles
 from ccserver.archive.meta import decode_meta, encode_meta
 
 __all__ = [
@@ -13,9 +13,11 @@ __all__ = [
     "BrokenEntry",
     "FileArchive",
     "JobArchive",
+    "JobFiles",
     "JobNotArchivedError",
     "decode_data",
     "decode_meta",
     "encode_data",
     "encode_meta",
+    "pack_data",
 ]

@@ -64,7 +64,7 @@ def decode_data(raw: bytes) -> JobData:
     """
     try:
         metrics = _metrics.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ArchiveError(f"data.json: {error}") from None
     data: JobData = {}
     for name, document in metrics.items():
@@ -72,7 +72,7 @@ def decode_data(raw: bytes) -> JobData:
             continue
         try:
             scopes = _scopes.decode(document)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ArchiveError(f"data.json: metric {name}: {error}") from None
         data[name] = {scope: _job_metric(metric) for scope, metric in scopes.items() if scope in SCOPES}
     return data

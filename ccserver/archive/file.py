@@ -26,7 +26,7 @@ import msgspec
 
 from ccserver.archive.data import decode_data, encode_data
 from ccserver.archive.errors import ArchiveError, ArchiveVersionError, JobNotArchivedError
-from ccserver.archive.interface import VERSION, BrokenEntry
+from ccserver.archive.interface import VERSION, BrokenEntry, JobFiles
 from ccserver.archive.meta import decode_meta, encode_meta
 from ccserver.model.job import Job
 from ccserver.model.metrics import JobData
@@ -34,7 +34,9 @@ from ccserver.model.metrics import JobData
 log = logging.getLogger(__name__)
 
 COMPRESS_ABOVE = 2000  # bytes of the encoded data document
+LARGEST_DATA = 1 << 31  # bytes of a data document unpacked: 400 million samples; more is no job
 _READERS = 4
+_PLAIN, _PACKED = "data.json", "data.json.gz"
 # Other programs descend into directories only and expect a start time on the third level: here, half-written
 # jobs are invisible to them.
 _INCOMING = ".incoming"
@@ -72,6 +74,13 @@ class FileArchive:
     def cluster_documents(self) -> dict[str, Any]:
         return {cluster: self._cluster_document(cluster) for cluster in self._clusters()}
 
+    def cluster_file(self, cluster: str) -> bytes:
+        path = self.root / cluster / "cluster.json"
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise ArchiveError(f"{path}: {error.strerror}") from error
+
     def exists(self, job: Job) -> bool:
         return self._directory(job).is_dir()
 
@@ -81,15 +90,26 @@ class FileArchive:
     def load_data(self, job: Job) -> JobData:
         directory = self._directory(job)
         try:
-            raw = _read_data(directory)
-        except FileNotFoundError:
-            raise JobNotArchivedError(f"{directory}: no data.json.gz and no data.json") from None
-        except (OSError, EOFError, zlib.error) as error:
-            raise ArchiveError(f"{directory}: {error}") from error
-        try:
-            return decode_data(raw)
+            return decode_data(_read_data(directory))
         except ArchiveError as error:
             raise ArchiveError(f"{directory}: {error}") from None
+        except FileNotFoundError:
+            raise JobNotArchivedError(f"{directory}: no data.json.gz and no data.json") from None
+        except OSError as error:
+            raise ArchiveError(f"{directory}: {error}") from error
+
+    def load_files(self, cluster: str, job_id: int, start_time: int) -> JobFiles:
+        directory = self._place(cluster, job_id, start_time)
+        try:
+            meta = (directory / "meta.json").read_bytes()
+            try:
+                return JobFiles(meta, _PACKED, (directory / _PACKED).read_bytes())
+            except FileNotFoundError:
+                return JobFiles(meta, _PLAIN, (directory / _PLAIN).read_bytes())
+        except FileNotFoundError as error:
+            raise JobNotArchivedError(f"{error.filename}: there is no such file") from None
+        except OSError as error:
+            raise ArchiveError(f"{directory}: {error.strerror}") from error
 
     def store_meta(self, job: Job) -> None:
         with self._writing:
@@ -104,11 +124,8 @@ class FileArchive:
 
     def import_job(self, job: Job, data: JobData) -> None:
         meta = encode_meta(job)
-        encoded = encode_data(data)
-        if len(encoded) > COMPRESS_ABOVE:
-            name, other, body = "data.json.gz", "data.json", gzip.compress(encoded, 6, mtime=0)
-        else:
-            name, other, body = "data.json", "data.json.gz", encoded
+        name, body = pack_data(data)
+        other = _PLAIN if name == _PACKED else _PACKED
         directory = self._directory(job)
         try:
             with self._writing:
@@ -121,12 +138,20 @@ class FileArchive:
         except OSError as error:
             raise ArchiveError(f"{directory}: {error}") from error
 
-    def iterate(self) -> Iterator[Job | BrokenEntry]:
+    def iterate(
+        self, known: Callable[[str, int, int], bool] = lambda cluster, job_id, start_time: False
+    ) -> Iterator[Job | BrokenEntry]:
         with ThreadPoolExecutor(_READERS, thread_name_prefix="archive") as readers:
             pending: deque[Future[Job | BrokenEntry]] = deque()
             places = itertools.chain.from_iterable(self._job_directories(c) for c in self._clusters())
-            for directory in places:
-                pending.append(readers.submit(_read_meta_or_broken, directory))
+            for place in places:
+                if isinstance(place, BrokenEntry):
+                    yield place
+                    continue
+                key = _key_of(place)
+                if key is not None and known(*key):
+                    continue
+                pending.append(readers.submit(_read_meta_or_broken, place))
                 if len(pending) >= 16 * _READERS:
                     yield pending.popleft().result()
             while pending:
@@ -155,13 +180,10 @@ class FileArchive:
         return sorted(names, key=os.fsencode)
 
     def _cluster_document(self, cluster: str) -> Any:
-        path = self.root / cluster / "cluster.json"
         try:
-            return msgspec.json.decode(path.read_bytes())
-        except OSError as error:
-            raise ArchiveError(f"{path}: {error.strerror}") from error
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ArchiveError(f"{path}: {error}") from None
+            return msgspec.json.decode(self.cluster_file(cluster))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise ArchiveError(f"{self.root / cluster / 'cluster.json'}: {error}") from None
 
     def _directory(self, job: Job) -> Path:
         return self._place(job.cluster, job.job_id, job.start_time)
@@ -171,10 +193,8 @@ class FileArchive:
             raise ArchiveError(f"{cluster!r} cannot be the name of a cluster in an archive")
         return self.root / cluster / str(job_id // 1000) / f"{job_id % 1000:03d}" / str(start_time)
 
-    def _job_directories(self, cluster: str) -> Iterator[Path]:
-        for thousands in _directories(self.root / cluster):
-            for ones in _directories(thousands):
-                yield from _directories(ones)
+    def _job_directories(self, cluster: str) -> Iterator[Path | BrokenEntry]:
+        return _descend(self.root / cluster, 3)
 
     def _write_meta(self, directory: Path, job: Job) -> None:
         if not directory.is_dir():
@@ -203,16 +223,62 @@ class FileArchive:
         _sync_directory(directory.parent)
 
 
-def _directories(path: Path) -> list[Path]:
-    with os.scandir(path) as entries:
-        return [Path(e.path) for e in entries if e.is_dir() and not e.name.startswith(".")]
+def _descend(path: Path, levels: int) -> Iterator[Path | BrokenEntry]:
+    """The directories `levels` below `path`; one that cannot be listed costs what lies in it."""
+    if levels == 0:
+        yield path
+        return
+    try:
+        with os.scandir(path) as entries:
+            names = [entry.path for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
+    except OSError as error:
+        yield BrokenEntry(str(path), f"cannot be listed: {error.strerror}")
+        return
+    for name in names:
+        yield from _descend(Path(name), levels - 1)
+
+
+def _key_of(directory: Path) -> tuple[str, int, int] | None:
+    """Cluster, job id and start time that the place of a job stands for."""
+    cluster, thousands, ones, start = directory.parts[-4:]
+    if not (thousands.isdecimal() and ones.isdecimal() and start.isdecimal()):
+        return None
+    return cluster, int(thousands) * 1000 + int(ones), int(start)
+
+
+def pack_data(data: JobData) -> tuple[str, bytes]:
+    """Name and content of the file that holds `data`: compressed above 2000 bytes."""
+    encoded = encode_data(data)
+    if len(encoded) > COMPRESS_ABOVE:
+        return _PACKED, gzip.compress(encoded, 6, mtime=0)
+    return _PLAIN, encoded
+
+
+def unpack_data(packed: bytes) -> bytes:
+    """Undoes gzip, also of several members; raises ArchiveError."""
+    unpacked: list[bytes] = []
+    room = LARGEST_DATA
+    while packed:
+        member = zlib.decompressobj(wbits=31)
+        try:
+            unpacked.append(member.decompress(packed, room))
+        except zlib.error as error:
+            raise ArchiveError(f"not a gzip file: {error}") from None
+        room -= len(unpacked[-1])
+        if member.unconsumed_tail or room <= 0:
+            raise ArchiveError(f"more than {LARGEST_DATA} bytes unpacked")
+        if not member.eof:
+            raise ArchiveError("the gzip file ends early")
+        packed = member.unused_data.lstrip(b"\0")  # gzip itself ignores such padding
+    return b"".join(unpacked)
 
 
 def _read_data(directory: Path) -> bytes:
     try:
-        return gzip.decompress((directory / "data.json.gz").read_bytes())
+        packed = (directory / _PACKED).read_bytes()
     except FileNotFoundError:
-        return (directory / "data.json").read_bytes()
+        return (directory / _PLAIN).read_bytes()
+    return unpack_data(packed)
 
 
 def _read_meta(directory: Path) -> Job:

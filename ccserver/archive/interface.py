@@ -20,6 +20,16 @@ class BrokenEntry:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class JobFiles:
+    """The two documents of a job as an archive of files holds them, byte for byte."""
+
+    meta: bytes
+    data_name: str
+    """`data.json` or `data.json.gz`."""
+    data: bytes
+
+
 class JobArchive(Protocol):
     """Finished jobs: their record and their metric data, by (cluster, job id, start time).
 
@@ -33,12 +43,18 @@ class JobArchive(Protocol):
     def cluster_documents(self) -> dict[str, Any]:
         """The decoded `cluster.json` of every cluster by directory name, sorted."""
 
+    def cluster_file(self, cluster: str) -> bytes:
+        """The `cluster.json` of a cluster as it is."""
+
     def exists(self, job: Job) -> bool: ...
 
     def load_meta(self, cluster: str, job_id: int, start_time: int) -> Job: ...
 
     def load_data(self, job: Job) -> JobData:
         """Metric data as stored; arrays are read-only."""
+
+    def load_files(self, cluster: str, job_id: int, start_time: int) -> JobFiles:
+        """Both documents unread: what an export passes on."""
 
     def store_meta(self, job: Job) -> None:
         """Overwrites the record of a job that is in the archive."""
@@ -49,5 +65,10 @@ class JobArchive(Protocol):
     def import_job(self, job: Job, data: JobData) -> None:
         """Adds a job, or replaces it; never leaves half of one."""
 
-    def iterate(self) -> Iterator[Job | BrokenEntry]:
-        """The records of all jobs of all clusters, in no particular order."""
+    def iterate(
+        self, known: Callable[[str, int, int], bool] = lambda cluster, job_id, start_time: False
+    ) -> Iterator[Job | BrokenEntry]:
+        """The records of all jobs of all clusters, in no particular order.
+
+        Jobs for which `known(cluster, job id, start time)` holds are left out without being read.
+        """

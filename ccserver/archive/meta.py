@@ -77,7 +77,7 @@ def decode_meta(raw: bytes) -> Job:
     """
     try:
         meta = _decoder.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ArchiveError(f"meta.json: {error}") from None
     return Job(
         job_id=meta.job_id,

@@ -182,7 +182,8 @@ class JobLifeCycle:
                 if self._archive.exists(job):
                     self._archive.update_meta(job.cluster, job.job_id, job.start_time, change)
             except Exception as error:
-                raise NotStored(f"updating archived metadata of job {id} failed: {error}") from error
+                log.exception("job %d: its metadata could not be written to the archive", id)
+                raise NotStored(f"updating archived metadata of job {id} failed") from error
         return job
 
     def take_over_cache(self) -> int:

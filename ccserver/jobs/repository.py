@@ -217,21 +217,42 @@ class JobRepository:
         *,
         batch: int = 500,
         condition: Condition | None = None,
+        after: int = -1,
+        last: int | None = None,
     ) -> Iterator[Job]:
-        """All matching jobs by rising id, in bounded memory; holds no transaction between batches."""
+        """All matching jobs by rising id, in bounded memory; holds no transaction between batches.
+
+        Only ids above `after` and, where given, up to `last`.
+        """
         wanted = matching(filters, viewer, self.clock())
         if condition is not None:
             wanted = and_(wanted, condition)
-        last = -1
+        if last is not None:
+            wanted = and_(wanted, job.c.id <= last)
         while True:
-            query = select(*JOB_COLUMNS).where(wanted, job.c.id > last).order_by(job.c.id).limit(batch)
+            query = select(*JOB_COLUMNS).where(wanted, job.c.id > after).order_by(job.c.id).limit(batch)
             with self.database.read() as connection:
                 rows = connection.execute(query).all()
             for row in rows:
                 yield job_of_row(row, self.clock())
             if len(rows) < batch:
                 return
-            last = rows[-1].id
+            after = rows[-1].id
+
+    def extent(
+        self,
+        filters: Iterable[JobFilter] | None,
+        viewer: Principal | None,
+        *,
+        after: int = -1,
+        limit: int | None = None,
+    ) -> tuple[int, int | None]:
+        """How many jobs match with ids above `after`, at most `limit`, and the largest id among them."""
+        wanted = and_(matching(filters, viewer, self.clock()), job.c.id > after)
+        found = select(job.c.id).where(wanted).order_by(job.c.id).limit(limit).subquery()
+        with self.database.read() as connection:
+            count, last = connection.execute(select(func.count(), func.max(found.c.id))).one()
+        return count, last
 
     def running(self, cluster: str | None = None) -> Sequence[Job]:
         """Running jobs by id, of one cluster or all."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from ccserver.archive import ArchiveError, JobArchive
+from ccserver.archive import ArchiveError, JobArchive, JobNotArchivedError
 from ccserver.clusters import Cluster, Clusters, MetricConfig, SubCluster
 from ccserver.clusters.units import conversion
 from ccserver.metricdata import archived, curves, footprint, live
@@ -23,6 +24,8 @@ from ccserver.metricdata.source import MetricSource
 from ccserver.model.job import Job
 from ccserver.model.metrics import JobData, JobMetric, JobStatistic, Series, Statistics, Unit
 from ccstore.types import ResampleAlgorithm
+
+log = logging.getLogger(__name__)
 
 CACHE_BYTES = 128 << 20
 _BYTES_PER_NUMBER = 8
@@ -167,7 +170,7 @@ class MetricData:
     ) -> dict[str, dict[str, Statistics]]:
         """Metric -> host -> statistics at node scope; hosts without data are left out."""
         if not job.reads_store:
-            data = self._stored_data(job)
+            data = self.stored_data(job)
             return {
                 name: {s.hostname: s.statistics or curves.ZERO for s in scopes["node"].series}
                 for name, scopes in data.items()
@@ -197,7 +200,7 @@ class MetricData:
                     for scope, metric in found.items()
                     if metric.series
                 }
-                for name, found in self._stored_data(job).items()
+                for name, found in self.stored_data(job).items()
             }
         answers = self._ask_job(job, metrics, scopes, self._window(job), with_data=False)
         result: dict[str, dict[str, list[ScopedStatistic]]] = {}
@@ -331,20 +334,25 @@ class MetricData:
         resolution: int,
         algorithm: ResampleAlgorithm,
     ) -> JobData:
-        data = archived.select(self._stored_data(job), metrics, scopes)
+        data = archived.select(self.stored_data(job), metrics, scopes)
         resampling = archived.Resampling(resolution, self._minimum_points, algorithm)
         data = archived.resampled(data, resampling)
         return curves.finish(data, node_wanted=scopes is not None and "node" in scopes)
 
-    def _stored_data(self, job: Job) -> JobData:
-        """The archived document as it is, cached: several views of one job ask for it in a row."""
+    def stored_data(self, job: Job, *, cached: bool = True) -> JobData:
+        """The archived document as it is. Raises MetricDataError.
+
+        Kept in the cache: several views of one job ask for it in a row.
+        """
 
         def load() -> JobData:
             try:
                 return self._archive.load_data(job)
             except ArchiveError as error:
-                raise MetricDataError(f"job {job.job_id} on {job.cluster}: {error}") from error
+                raise _archive_failure(job, error) from error
 
+        if not cached:
+            return load()
         return self._cache.get((*_identity(job), "archived"), _LIFETIME_ARCHIVED, load)
 
     def _archived_statistics(self, job: Job) -> dict[str, JobStatistic]:
@@ -353,7 +361,7 @@ class MetricData:
         try:
             meta = self._archive.load_meta(job.cluster, job.job_id, job.start_time)
         except ArchiveError as error:
-            raise MetricDataError(f"job {job.job_id} on {job.cluster}: {error}") from error
+            raise _archive_failure(job, error) from error
         return meta.statistics or {}
 
     def _window(self, job: Job, resolution: int = 0, algorithm: ResampleAlgorithm = "") -> live.Window:
@@ -378,6 +386,14 @@ class MetricData:
         if subcluster is None:
             raise MetricDataError(f"no such subcluster: {job.subcluster} (cluster: {job.cluster})")
         return subcluster
+
+
+def _archive_failure(job: Job, error: ArchiveError) -> MetricDataError:
+    """What clients may know; the place in the archive is for the log."""
+    log.warning("job %d: %s", job.id, error)
+    missing = isinstance(error, JobNotArchivedError)
+    what = "it is not in the job archive" if missing else "its entry in the job archive cannot be read"
+    return MetricDataError(f"job {job.job_id} on {job.cluster}: {what}")
 
 
 def _algorithm(name: str) -> ResampleAlgorithm:

@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, Reque
 
 from ccserver.auth.guards import Credentials, Group, Refused
 from ccserver.rest import (
+    export,
     frontend,
     graphql,
     jobs,
@@ -47,7 +48,7 @@ def create_application(web: Web, mounts: Mapping[str, Application] | None = None
 
     refusals = {group: json_refusal for group in Group} | {Group.PAGES: page_refusal}
     routes = Routes(app, web, refusals)
-    for area in (jobs, metricstore, sites, machine, settings, frontend, journal):
+    for area in (jobs, export, metricstore, sites, machine, settings, frontend, journal):
         area.register(routes)
     pages.register(routes, web)
     login.register(routes, web)

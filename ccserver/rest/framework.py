@@ -6,6 +6,7 @@ import zlib
 from typing import Any
 
 from quart import Response, request
+from quart.wrappers.response import IterableBody
 from quart_trio import QuartTrio
 from quart_trio.wrappers import TrioRequest
 
@@ -66,8 +67,8 @@ async def compress(response: Response) -> Response:
     kind = response.content_type or ""
     if not kind.startswith(_COMPRESSIBLE) or response.status_code in (204, 304):
         return response
-    if "Content-Encoding" in response.headers:
-        return response
+    if "Content-Encoding" in response.headers or isinstance(response.response, IterableBody):
+        return response  # a stream must not be gathered here
     if "accept-encoding" not in (response.headers.get("Vary") or "").lower():
         response.headers.add("Vary", "Accept-Encoding")
     coding = _coding(request.headers.get("Accept-Encoding", ""))

@@ -75,7 +75,9 @@ async def list_jobs(call: Call) -> Response:
     items, page = _count("items-per-page", _DEFAULT_ITEMS), _count("page", 1)
     with_metadata = request.args.get("with-metadata", "false", type=str).lower() not in ("false", "0")
     try:
-        jobs = await call.run(_listed, call.site, call.principal, _filters(), page, items, with_metadata)
+        jobs = await call.run(
+            _listed, call.site, call.principal, filters_of_query(), page, items, with_metadata
+        )
     except InvisibleJobs as error:
         raise HttpError(500, str(error)) from None
     return json_answer({"jobs": [encode_job(job) for job in jobs], "items": items, "page": page})
@@ -101,13 +103,13 @@ def _count(name: str, default: int) -> int:
     raw = request.args.get(name)
     if raw is None:
         return default
-    value = _integer(raw, f"invalid query parameter value: {name}")
+    value = integer(raw, f"invalid query parameter value: {name}")
     if value < 1:
         raise HttpError(400, f"{name} must be >= 1")
     return value
 
 
-def _filters() -> list[JobFilter]:
+def filters_of_query() -> list[JobFilter]:
     filters: list[JobFilter] = []
     if states := request.args.getlist("state"):
         if any(state not in JOB_STATES for state in states):
@@ -121,31 +123,31 @@ def _filters() -> list[JobFilter]:
         parts = request.args["start-time"].split("-")
         if len(parts) != 2:
             raise HttpError(400, "invalid query parameter value: startTime")
-        first, last = (_integer(part, "invalid query parameter value: startTime") for part in parts)
+        first, last = (integer(part, "invalid query parameter value: startTime") for part in parts)
         filters.append(JobFilter(start_time=TimeRange(first, last)))
     return filters
 
 
 async def one_job(call: Call, id: str) -> Response:
-    number = _path_id(id)
+    number = decoded_id(id)
     with_data = request.args.get("all-metrics") == "true"
     return await call.run(_one_job, call.site, call.principal, number, with_data)
 
 
 def _one_job(site: Site, viewer: Principal, number: int, with_data: bool) -> Response:
-    job = _found(site, viewer, number)
+    job = found_job(site, viewer, number)
     data = encode_job_data(_data(site, job, None)) if with_data else None
     return json_answer({"Meta": encode_job(job), "Data": data})
 
 
 async def one_job_with_metrics(call: Call, id: str) -> Response:
-    number = _path_id(id)
+    number = decoded_id(id)
     body = await call.body()
     return await call.run(_one_job_with_metrics, call.site, call.principal, number, body)
 
 
 def _one_job_with_metrics(site: Site, viewer: Principal, number: int, body: bytes) -> Response:
-    job = _found(site, viewer, number)
+    job = found_job(site, viewer, number)
     try:
         parsed = parse_json(body)
         metrics = None if parsed is None else array(text)(parsed, "")
@@ -158,7 +160,7 @@ def _one_job_with_metrics(site: Site, viewer: Principal, number: int, body: byte
     return json_answer({"Meta": encode_job(job), "Data": entries})
 
 
-def _found(site: Site, viewer: Principal, number: int) -> Job:
+def found_job(site: Site, viewer: Principal, number: int) -> Job:
     try:
         job = site.jobs.find(number, viewer, with_metadata=True)
     except InvisibleJobs as error:
@@ -225,7 +227,7 @@ async def used_nodes(call: Call) -> Response:
         raise HttpError(403, "missing role: api")
     if not (raw := request.args.get("ts", "")):
         raise HttpError(400, "missing required query parameter: ts")
-    before = _integer(raw, f"invalid timestamp format: {raw}")
+    before = integer(raw, f"invalid timestamp format: {raw}")
     return json_answer({"usedNodes": await call.run(call.site.jobs.used_nodes, before)})
 
 
@@ -244,7 +246,7 @@ async def stop_job(call: Call) -> Response:
 
 
 async def stop_job_by_id(call: Call, id: str) -> Response:
-    number = _path_id(id)
+    number = decoded_id(id)
     stop = _decoded(functools.partial(decode_stop, job_id_required=False), await call.body())
     try:
         job = await call.run(call.site.life_cycle.stop_by_id, number, stop, call.principal)
@@ -277,7 +279,7 @@ async def remove_tags(call: Call, id: str) -> Response:
 
 
 async def _retagged(call: Call, id: str, change: Callable[..., Any], failure: str) -> Response:
-    number = _integer(id, f"parsing job ID failed: {id!r} is no integer")
+    number = integer(id, f"parsing job ID failed: {id!r} is no integer")
     tags = _decoded(decode_tags, await call.body())
 
     def work() -> Job:
@@ -304,7 +306,7 @@ async def delete_tags(call: Call) -> Response:
 
 
 async def edit_meta(call: Call, id: str) -> Response:
-    number = _path_id(id)
+    number = decoded_id(id)
     payload = _decoded(_decode_payload, await call.body())
     return await call.run(_edit_meta, call.site, call.principal, number, payload, 404)
 
@@ -352,7 +354,7 @@ def _decode_payload(body: bytes) -> dict[str, str]:
 
 
 async def delete_job(call: Call, id: str) -> Response:
-    number = _path_id(id)
+    number = decoded_id(id)
     await call.run(call.site.jobs.delete, number)
     return json_answer({"msg": f"Successfully deleted job {number}"})
 
@@ -367,7 +369,7 @@ async def delete_job_by_request(call: Call) -> Response:
 
 
 async def delete_jobs_before(call: Call, ts: str) -> Response:
-    before = _integer(ts, f"integer expected in path for ts: {ts}")
+    before = integer(ts, f"integer expected in path for ts: {ts}")
     omit = request.args.get("omit-tagged", "none")
     if omit not in ("none", "all", "user"):
         raise HttpError(400, "omit-tagged must be one of: none, all, user")
@@ -385,11 +387,11 @@ def _decoded(decode: Callable[[bytes], Value], body: bytes) -> Value:
         raise HttpError(400, f"parsing request body failed: {error}") from None
 
 
-def _path_id(raw: str) -> int:
-    return _integer(raw, f"integer expected in path for id: {raw}")
+def decoded_id(raw: str) -> int:
+    return integer(raw, f"integer expected in path for id: {raw}")
 
 
-def _integer(raw: str, otherwise: str) -> int:
+def integer(raw: str, otherwise: str) -> int:
     digits = raw.removeprefix("-")
     if not digits.isascii() or not digits.isdigit() or len(digits) > 18:
         raise HttpError(400, otherwise)
