@@ -33,16 +33,21 @@ from ccserver.auth.login import Authenticator, LoginDispatcher, LoginLimiter
 from ccserver.auth.sessions import EndedSessions, Sessions
 from ccserver.auth.tokens import TokenIssuer, TokenVerifier
 from ccserver.auth.users import UserRepository
+from ccserver.broker import Bridge, EventReceiver, Feed, metric_feeds
 from ccserver.clusters import Clusters
 from ccserver.config import Config, ConfigError, Keys, Resampling
 from ccserver.database import Database
+from ccserver.graphql.view import handle
 from ccserver.jobs.column_keeper import ColumnKeeper
 from ccserver.jobs.lifecycle import JobLifeCycle
 from ccserver.jobs.repository import JobRepository
 from ccserver.jobs.tags import TagRepository
+from ccserver.live import EventStream, Hub, StatusReader
 from ccserver.metricdata import MetricData
 from ccserver.nodes import NodeRepository
+from ccserver.notify import feed_watchdog, notify
 from ccserver.opening import build_directory, build_issuer
+from ccserver.privileges import drop_privileges
 from ccserver.process import (
     PATIENCE,
     STOPPING,
@@ -55,14 +60,20 @@ from ccserver.process import (
     tls_context,
     watch_signals,
 )
+from ccserver.rest.application import create_application
+from ccserver.rest.gateway import Redirection
+from ccserver.rest.listener import Listener
+from ccserver.rest.settings import read_notice
+from ccserver.rest.templates import Templates
+from ccserver.rest.web import ClusterNotice, Web
 from ccserver.site import Site
+from ccserver.tasks import every, update_durations, update_footprints
 from ccserver.version import VERSION
 from ccstore import MetricStore
 
 if TYPE_CHECKING:
     from ccserver.auth.ldap import Directory
     from ccserver.auth.oidc import OidcProvider
-    from ccserver.rest.web import GraphQLView
 
 _log = logging.getLogger(__name__)
 
@@ -202,11 +213,16 @@ def run_server(
     database: Database,
     archive: JobArchive,
     sockets: list[socket.socket],
+    redirecting: list[socket.socket],
     *,
     development: bool,
 ) -> None:
-    """Serve on bound sockets until SIGTERM or SIGINT; raises ConfigError and what building a site raises."""
+    """Serve on bound sockets until SIGTERM or SIGINT; raises ConfigError and what building a site raises.
+
+    Whoever connects to a socket of `redirecting` is sent to `main.redirect-http-to`.
+    """
     tls = tls_context(config.main.https_cert_file, config.main.https_key_file)
+    drop_privileges(config.main.user, config.main.group)
     site = build_site(config, database, archive)
     try:
         access = build_access(config, keys, site.users)
@@ -214,7 +230,7 @@ def run_server(
         # What start-up made lives as long as the process: spare every full collection the walk through it.
         gc.collect()
         gc.freeze()
-        trio.run(_serve, site, access, sockets, tls, development, early)
+        trio.run(_serve, site, access, sockets, redirecting, tls, development, early)
     finally:
         for number in STOPPING:  # the interpreter's own end restores every other kind of handler
             signal.signal(number, signal.SIG_IGN)
@@ -226,17 +242,11 @@ async def _serve(
     site: Site,
     access: Access,
     sockets: list[socket.socket],
+    redirecting: list[socket.socket],
     tls: ssl.SSLContext | None,
     development: bool,
     early_signals: list[int],
 ) -> None:
-    from ccserver.live import EventStream, Hub, StatusReader
-    from ccserver.rest.application import create_application
-    from ccserver.rest.listener import Listener
-    from ccserver.rest.settings import read_notice
-    from ccserver.rest.templates import Templates
-    from ccserver.rest.web import ClusterNotice, Web
-    from ccserver.tasks import every
 
     hub = Hub(StatusReader(site.clusters, site.store, site.jobs, site.nodes), site.clusters.names())
     site.life_cycle.on_event.append(hub.publish_job)
@@ -246,7 +256,7 @@ async def _serve(
         login=access.login,
         issuer=access.issuer,
         templates=Templates(),
-        graphql=_graphql_view(),
+        graphql=handle,
         development=development,
         version=VERSION,
         notice=ClusterNotice(read_notice()),
@@ -269,14 +279,24 @@ async def _serve(
                 nursery.start_soon(every, seconds, work)
             if site.store is not None:
                 nursery.start_soon(restore, site.store)
+            nursery.start_soon(feed_watchdog)
+            nursery.start_soon(_announce_end, hub.shutdown)
+            if redirecting:
+                elsewhere = Listener(Redirection(site.config.main.redirect_http_to))
+                nursery.start_soon(elsewhere.serve, redirecting, hub.shutdown)
             _log.info("listening on %s", ", ".join(shown(one) for one in sockets))
+            notify(READY=1, STATUS="running")
             await Listener(application, tls).serve(sockets, hub.shutdown)
             nursery.cancel_scope.cancel()
 
 
+async def _announce_end(shutdown: trio.Event) -> None:
+    await shutdown.wait()
+    notify(STOPPING=1, STATUS="shutting down")
+
+
 def _periodic_work(site: Site, access: Access) -> list[tuple[float, Callable[[], object]]]:
     """Seconds between two runs, and what to run."""
-    from ccserver.tasks import update_durations, update_footprints
 
     cron, ldap = site.config.cron, site.config.auth.ldap
     work: list[tuple[float, Callable[[], object]]] = [
@@ -320,7 +340,6 @@ def _job_columns(site: Site) -> Iterator[None]:
 @contextmanager
 def _bridge(site: Site) -> Iterator[None]:
     """The connection to the broker, where one is configured and something listens to it."""
-    from ccserver.broker import Bridge, EventReceiver, Feed, metric_feeds
 
     config = site.config
     feeds: list[Feed] = []
@@ -348,9 +367,3 @@ def _bridge(site: Site) -> Iterator[None]:
         bridge.stop()
         if events is not None:
             events.stop(PATIENCE)
-
-
-def _graphql_view() -> GraphQLView:
-    from ccserver.graphql.view import handle
-
-    return handle

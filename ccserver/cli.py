@@ -17,6 +17,8 @@ from ccserver.flags import Flags
 from ccserver.version import VERSION
 
 if TYPE_CHECKING:
+    import socket
+
     from ccserver.archive import JobArchive
     from ccserver.auth.users import UserRepository
     from ccserver.config import Config, Keys
@@ -28,6 +30,7 @@ _log = logging.getLogger(__name__)
 BANNER = "ccserver - streaming metric store and job monitoring for HPC clusters"
 DATABASE_VERSION = 11
 ARCHIVE_VERSION = 3
+HTTP_PORT = 80
 
 SWITCHES = {
     "init": "set up config.json, .env, var/, the database and an empty job archive, then exit",
@@ -53,7 +56,7 @@ VALUES = {
     "config": ("path", "configuration file (default ./config.json)"),
     "loglevel": ("level", "debug, info, warn, err or crit (default warn)"),
 }
-_UNFINISHED = ("revert-db", "import-job", "apply-tags", "cleanup-checkpoints")
+_UNFINISHED = ("import-job", "apply-tags", "cleanup-checkpoints")
 
 
 class Failure(Exception):
@@ -103,6 +106,9 @@ def run(given: argparse.Namespace) -> None:
     if given.migrate_db:
         _migrate(config)
         return
+    if given.revert_db:
+        _revert(config)
+        return
     if given.force_db:
         _force(config)
         return
@@ -141,9 +147,19 @@ def _migrate(config: Config) -> None:
     from ccserver.database.versions import DatabaseVersionError, migrate
 
     try:
-        version = migrate(config.main.db)
+        version = migrate(config.main.db, progress=lambda step: print(f"applying {step.name}", flush=True))
     except (DatabaseVersionError, OSError) as error:
         raise Failure(str(error)) from None
+    print(f"Database {config.main.db}: version {version}")
+
+
+def _revert(config: Config) -> None:
+    from ccserver.database.versions import DatabaseVersionError, revert
+
+    try:
+        version = revert(config.main.db)
+    except (DatabaseVersionError, OSError) as error:
+        raise Failure(f"-revert-db: {error}") from None
     print(f"Database {config.main.db}: version {version}")
 
 
@@ -297,16 +313,30 @@ def _serve(config: Config, keys: Keys, opened: _Opened, development: bool) -> No
         sockets = bind(config.main.host, config.main.port)
     except AddressInUse as error:
         raise Failure(str(error)) from None
+    redirecting = _bind_redirect(config)
     try:
         from ccserver.app import run_server  # takes a while; whoever connects meanwhile waits
 
-        run_server(config, keys, opened.database, archive, sockets, development=development)
+        run_server(config, keys, opened.database, archive, sockets, redirecting, development=development)
     except (ConfigError, ArchiveError, ClusterConfigError) as error:
         raise Failure(str(error)) from None
     finally:
-        for listener in sockets:
+        for listener in (*sockets, *redirecting):
             listener.close()
     print("Graceful shutdown completed!")
+
+
+def _bind_redirect(config: Config) -> list[socket.socket]:
+    """Port 80 for those who forget the s of https; doing without is no reason not to start."""
+    from ccserver.rest.sockets import AddressInUse, bind
+
+    if not config.main.redirect_http_to or config.main.port == HTTP_PORT:
+        return []
+    try:
+        return bind(config.main.host, HTTP_PORT)
+    except AddressInUse as error:
+        _log.error("/main/redirect-http-to: %s", error)
+        return []
 
 
 def _dump_stacks_on_signal() -> None:

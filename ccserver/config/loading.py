@@ -6,7 +6,7 @@ import difflib
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from ccserver.config.address import split_address
 from ccserver.config.build import build_config
 from ccserver.config.durations import DurationError, parse_duration
 from ccserver.config.errors import ConfigError
+from ccserver.config.legacy import KEYS, is_flat, sectioned
 from ccserver.config.sections import Config
 
 _log = logging.getLogger(__name__)
@@ -41,13 +42,15 @@ def load(path: Path, environment: Mapping[str, str]) -> Config:
     document = read_document(path)
     if not isinstance(document, dict):
         raise ConfigError(f"{path}: expected one object of sections, found {_shown(document)}")
-    sections, unknown = sections_of(path, document)
+    flat = is_flat(document)
+    sections, unknown = sections_of(path, sectioned(path, document) if flat else document)
     for name in unknown:
-        _log.warning("%s: unknown section %r%s", path, name, nearest(name, SECTIONS))
+        known = (*SECTIONS, *KEYS) if flat else SECTIONS
+        _log.warning("%s: unknown section %r%s", path, name, nearest(name, known))
     if "main" not in sections:
-        old = [key for key in ("addr", "clusters", "jwts", "db", "apiAllowedIPs") if key in document]
-        hint = f"; {', '.join(old)} at the top level belong into sections" if old else ""
-        raise ConfigError(f"{path}: /main: the section is missing{hint}")
+        raise ConfigError(f"{path}: /main: the section is missing")
+    if flat:  # faults are to be found where the file has the keys
+        sections["main"] = replace(sections["main"], pointer="")
     faults = [
         fault
         for name, section in sections.items()

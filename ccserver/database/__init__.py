@@ -15,6 +15,7 @@ from ccserver.database.versions import (
     check_version,
     force_version,
     migrate,
+    revert,
 )
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "force_version",
     "migrate",
     "open_database",
+    "revert",
 ]

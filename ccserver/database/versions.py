@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from importlib import resources
@@ -17,7 +18,11 @@ from pathlib import Path
 
 SCHEMA_VERSION = 11
 
-_SCRIPT_NAME = re.compile(r"(\d+)_\w+\.up\.sql")
+_SCRIPT_NAME = re.compile(r"(\d+)_[\w-]+\.(up|down)\.sql")
+# Says in a script that a table shall end with exactly the indexes the script makes: what programs before us
+# left behind has names no script can know.
+_COMPLETE = re.compile(r"^-- complete indexes of: (\w+)$", re.MULTILINE)
+_INDEX = re.compile(r"CREATE INDEX (?:IF NOT EXISTS )?(\w+) ON (\w+) (\([^;]+);")
 
 
 class DatabaseVersionError(Exception):
@@ -30,20 +35,20 @@ class MigrationError(DatabaseVersionError):
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One step: the script that leads from the version before to `version`."""
+    """One step: the script that leads to `version`, from the one before or, down, from the one after."""
 
     version: int
     name: str
     script: str
 
 
-def shipped_migrations(folder: Traversable | None = None) -> list[Migration]:
-    """The up scripts of a folder (default: the packaged ones for SQLite), by rising version."""
+def shipped_migrations(folder: Traversable | None = None, direction: str = "up") -> list[Migration]:
+    """The scripts of a folder (default: the packaged ones for SQLite), by rising version."""
     folder = folder or resources.files("ccserver.database") / "migrations" / "sqlite3"
     steps = [
-        Migration(int(match[1]), entry.name, entry.read_text(encoding="utf-8"))
+        Migration(int(match[1]) - (direction == "down"), entry.name, entry.read_text(encoding="utf-8"))
         for entry in folder.iterdir()
-        if (match := _SCRIPT_NAME.fullmatch(entry.name))
+        if (match := _SCRIPT_NAME.fullmatch(entry.name)) and match[2] == direction
     ]
     return sorted(steps, key=lambda step: step.version)
 
@@ -120,6 +125,17 @@ def migrate(
     return version or 0
 
 
+def revert(path: str | Path) -> int:
+    """Take a database at SCHEMA_VERSION one version down and return that; raises DatabaseVersionError."""
+    check_version(path)
+    path = Path(path)
+    step = next(step for step in shipped_migrations(direction="down") if step.version == SCHEMA_VERSION - 1)
+    with closing(_connect(path)) as connection:
+        connection.execute("PRAGMA foreign_keys = OFF")
+        _apply(connection, path, step)
+    return step.version
+
+
 def force_version(path: str | Path, version: int = SCHEMA_VERSION) -> None:
     """Record `version` as clean without running any script."""
     if not Path(path).exists():
@@ -151,15 +167,11 @@ def _has_tables(connection: sqlite3.Connection) -> bool:
 
 
 def _missing_steps(path: Path, version: int | None, steps: list[Migration]) -> list[Migration]:
-    missing = [step for step in steps if (version or 0) < step.version <= SCHEMA_VERSION]
-    if version is None:
-        return missing  # an empty database may begin with whatever the first script creates
-    reached = version
+    reached = version or 0
+    missing = [step for step in steps if reached < step.version <= SCHEMA_VERSION]
     for step in missing:
         if step.version != reached + 1:
-            raise MigrationError(
-                f"database {path}: no migration script leads from version {reached} to {reached + 1}"
-            )
+            break
         reached = step.version
     if reached != SCHEMA_VERSION:
         raise MigrationError(
@@ -171,10 +183,18 @@ def _missing_steps(path: Path, version: int | None, steps: list[Migration]) -> l
 def _apply(connection: sqlite3.Connection, path: Path, step: Migration) -> None:
     _record(connection, step.version, dirty=True)
     try:
-        connection.executescript("BEGIN IMMEDIATE;\n" + step.script)
-        broken = connection.execute("PRAGMA foreign_key_check").fetchall()
+        broken_before = _broken_references(connection)
+        drops = [
+            drop
+            for table in _COMPLETE.findall(step.script)
+            for drop in _drops_of_other_indexes(connection, table, step.script)
+        ]
+        connection.executescript("\n".join(["BEGIN IMMEDIATE;", *drops, step.script]))
+        # Rows that referred to nothing before are somebody else's loss; new ones would be ours.
+        broken = _broken_references(connection) - broken_before
         if broken:
-            raise MigrationError(f"{len(broken)} rows refer to rows that are gone, first: {broken[0]}")
+            (table, parent), number = broken.most_common(1)[0]
+            raise MigrationError(f"{number} rows of {table} refer to rows of {parent} that are gone")
         connection.execute("COMMIT")
     except (sqlite3.Error, MigrationError) as error:
         if connection.in_transaction:
@@ -184,6 +204,28 @@ def _apply(connection: sqlite3.Connection, path: Path, step: Migration) -> None:
             "nothing of it was kept, the database is marked dirty"
         ) from error
     _record(connection, step.version, dirty=False)
+
+
+def _broken_references(connection: sqlite3.Connection) -> Counter[tuple[str, str]]:
+    """How many rows of a table refer to missing rows of which other table."""
+    found: Counter[tuple[str, str]] = Counter()
+    for table, _, parent, _ in connection.execute("PRAGMA foreign_key_check"):
+        found[table, parent] += 1
+    return found
+
+
+def _drops_of_other_indexes(connection: sqlite3.Connection, table: str, script: str) -> Iterator[str]:
+    """Statements for the indexes of `table` that are not exactly as `script` makes them."""
+    wanted = {name: _plain(columns) for name, of, columns in _INDEX.findall(script) if of == table}
+    query = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL"
+    for name, sql in connection.execute(query, (table,)).fetchall():
+        if wanted.get(name) != _plain(sql[sql.index("(") :]):
+            quoted = name.replace('"', '""')
+            yield f'DROP INDEX "{quoted}";'
+
+
+def _plain(columns: str) -> str:
+    return re.sub(r"[\s\"`]+", "", columns).lower()
 
 
 def _record(connection: sqlite3.Connection, version: int, *, dirty: bool) -> None:

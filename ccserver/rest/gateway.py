@@ -62,6 +62,17 @@ class Gateway:
             await self._mounts.get(path, self._pages)(scope, receive, send)
 
 
+class Redirection:
+    """ASGI application that sends everybody to one address."""
+
+    def __init__(self, target: str) -> None:
+        self._target = target
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await _answer(send, 301, [(b"location", self._target.encode())])
+
+
 def _first_values(scope: Scope) -> dict[bytes, bytes]:
     values: dict[bytes, bytes] = {}
     for name, value in scope["headers"]:

@@ -164,7 +164,10 @@ def test_rebuilding_a_table_keeps_the_rows_that_refer_to_it(
     ("script", "words"),
     [
         ("CREATE TABLE extra (id); SELECT no_such_function();", "no_such_function"),
-        ("CREATE TABLE extra (id); DELETE FROM parent;", "1 rows refer to rows that are gone"),
+        (
+            "CREATE TABLE extra (id); DELETE FROM parent;",
+            "1 rows of child refer to rows of parent that are gone",
+        ),
     ],
 )
 def test_a_failing_step_leaves_nothing_but_the_mark(

@@ -102,12 +102,12 @@ class Server:
         change(config)
         path.write_text(json.dumps(config))
 
-    def start(self, *, wait: bool = True) -> None:
+    def start(self, *, wait: bool = True, **extra_environment: str) -> None:
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "ccserver.cli", "-server", "-dev", "-loglevel", "info"],
                 cwd=self.folder,
-                env=environment(),
+                env=environment() | extra_environment,
                 stdout=log,
                 stderr=log,
             )
