@@ -1,10 +1,10 @@
 """Answers to JSON, in pieces.
 
-Cost model: a kernel turns 80 million float32 numbers a second into text without the interpreter lock, orjson 25
-million with it. So longer arrays and lists are taken out of the answer, encoded some ten thousand numbers at a
-time, and put back into the text where they belong; short ones stay, since taking one out costs as much as 60
-numbers. float32 values come with at least six significant digits, NaN and infinities as null. Measured by
-benchmarks/graphql_arrays.py.
+Cost model: a kernel turns 80 million float32 numbers a second into text without the interpreter lock,
+orjson 25 million with it. So longer arrays and lists are taken out of the answer, encoded some ten thousand
+numbers at a time, and put back into the text where they belong; short ones stay, since taking one out costs
+as much as 60 numbers. float32 values come with at least six significant digits, NaN and infinities as null.
+Measured by benchmarks/graphql_arrays.py.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ from typing import Any
 import numpy as np
 import orjson
 from numpy.typing import NDArray
-
-from ccstore.json_text import json_numbers
 
 PIECE_BYTES = 1 << 20
 ARRAY_SLICE = 40_000  # numbers; at most 25 bytes each
@@ -38,6 +36,15 @@ class LongArray:
 
     def __init__(self, array: NDArray[Any]) -> None:
         self.array = array
+
+
+class Text:
+    """A list whose items are text already; `pieces` are to be parted by commas."""
+
+    __slots__ = ("pieces",)
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self.pieces = pieces
 
 
 def held_list(items: list[Any]) -> list[Any]:
@@ -74,7 +81,7 @@ def _parts(value: object) -> Iterator[bytes]:
     held: list[Any] = []
 
     def hold(item: object) -> orjson.Fragment:
-        if not isinstance(item, LongArray | LongList | np.ndarray):
+        if not isinstance(item, LongArray | LongList | Text | np.ndarray):
             raise TypeError(f"no JSON for {type(item).__name__}")
         held.append(item)
         return _HOLE
@@ -83,12 +90,16 @@ def _parts(value: object) -> Iterator[bytes]:
     if not held:
         yield text
         return
+    from ccstore.json_text import json_numbers  # not before: it would load the store's kernels
+
     before, *after = text.split(b"\0")
     yield before
     numbers = iter(json_numbers([item.array for item in held if _by_kernel(item)]))
     for item, rest in zip(held, after, strict=True):
         if isinstance(item, LongList):
             yield from _long_list(item)
+        elif isinstance(item, Text):
+            yield from _text(item)
         elif _by_kernel(item):
             yield from (b"[", *next(numbers), b"]")
         else:
@@ -110,6 +121,15 @@ def _array(held: LongArray | NDArray[Any]) -> Iterator[bytes]:
         text = orjson.dumps(array[start : start + ARRAY_SLICE], option=orjson.OPT_SERIALIZE_NUMPY)
         yield b"," if start else b"["
         yield text[1:-1]
+    yield b"]"
+
+
+def _text(text: Text) -> Iterator[bytes]:
+    yield b"["
+    for number, piece in enumerate(text.pieces):
+        if number:
+            yield b","
+        yield piece
     yield b"]"
 
 

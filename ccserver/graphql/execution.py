@@ -21,6 +21,7 @@ from graphql import (
     GraphQLObjectType,
     OperationDefinitionNode,
     Undefined,
+    get_named_type,
 )
 from graphql.execution.execute import assume_not_async_iterable, assume_not_awaitable
 from graphql.pyutils import Path
@@ -30,6 +31,7 @@ from ccserver.clusters import ClusterError
 from ccserver.graphql.completion import Complete, Completion
 from ccserver.graphql.documents import VALIDATION_FAILED, Prepared
 from ccserver.graphql.encoding import held_array, held_list
+from ccserver.graphql.node_texts import NodeTexts, Selected, Selection
 from ccserver.graphql.request import Request
 from ccserver.graphql.schema import core_schema
 from ccserver.jobs.filters import InvalidOrder, InvisibleJobs
@@ -153,6 +155,8 @@ class BulkExecutor(Executor[Any]):
     ) -> Any:
         if isinstance(result, np.ndarray):
             return held_array(result)
+        if isinstance(result, NodeTexts):
+            return result.text(self._selection(return_type, field_details_list))
         complete = self._bulk(return_type, field_details_list)
         if complete is not None:
             with suppress(Exception):  # done again below, item by item
@@ -161,6 +165,19 @@ class BulkExecutor(Executor[Any]):
             return_type, field_details_list, info, path, result, position_context
         )
         return held_list(completed) if isinstance(completed, list) else completed
+
+    def _selection(self, type_: Any, nodes: Any) -> Selection:
+        """What is selected of values of `type_`, at all depths."""
+        named = get_named_type(type_)
+        if not isinstance(named, GraphQLObjectType):
+            return ()
+        selected = []
+        for answer_name, inner in self.collect_subfields(named, nodes).grouped_field_set.items():
+            name = inner[0].node.name.value
+            field = self.schema.get_field(named, name)
+            assert field is not None
+            selected.append(Selected(answer_name, name, self._selection(field.type, inner)))
+        return selected
 
     def _bulk(self, type_: Any, nodes: Any) -> Complete | None:
         """How to complete values of `type_` in bulk; kept by identity, like the plans of field sets."""

@@ -177,8 +177,8 @@ def ask(
 
 def ask_all_nodes(
     source: MetricSource, cluster: Cluster, metrics: Sequence[MetricConfig], window: Window
-) -> Answers:
-    """Host-level data of every host the store knows."""
+) -> tuple[list[str], Answers]:
+    """Every host the store knows, and their host-level data."""
     try:
         answer = source.query(
             cluster.name, window.start, window.to, [], for_all_nodes=[metric.name for metric in metrics]
@@ -186,7 +186,7 @@ def ask_all_nodes(
     except ValueError as error:
         raise MetricDataError(str(error)) from error
     planned = [PlannedQuery(cluster.metrics[q.metric], "node", q.host, WHOLE_HOST) for q in answer.queries]
-    return _sorted_answers(planned, answer)
+    return list(dict.fromkeys(query.host for query in answer.queries)), _sorted_answers(planned, answer)
 
 
 def job_data(answers: Answers) -> JobData:

@@ -16,13 +16,14 @@ from ccserver.archive import ArchiveError, JobArchive, JobNotArchivedError
 from ccserver.clusters import Cluster, Clusters, MetricConfig, SubCluster
 from ccserver.clusters.units import conversion
 from ccserver.metricdata import archived, curves, footprint, live
+from ccserver.metricdata.blocks import NodeBlock, node_block
 from ccserver.metricdata.cache import CacheCounters, ResultCache
 from ccserver.metricdata.errors import MetricDataError
 from ccserver.metricdata.footprint import JobStatistics
 from ccserver.metricdata.scopes import WHOLE_HOST
 from ccserver.metricdata.source import MetricSource
 from ccserver.model.job import Job
-from ccserver.model.metrics import JobData, JobMetric, JobStatistic, Series, Statistics, Unit
+from ccserver.model.metrics import JobData, JobStatistic, Statistics, Unit
 from ccstore.types import ResampleAlgorithm
 
 log = logging.getLogger(__name__)
@@ -214,24 +215,25 @@ class MetricData:
             )
         return result
 
-    def node_data(
+    def node_block(
         self,
         cluster: str,
         metrics: Sequence[str] | None,
         nodes: Sequence[str] | None,
         start: int,
         to: int,
-    ) -> dict[str, dict[str, JobMetric]]:
-        """Host -> metric -> one series at node level in native steps over [start, to).
+    ) -> NodeBlock:
+        """Node level in native steps over [start, to), a block per metric.
 
-        `nodes` None is every host the store knows. Hosts and metrics without data are left out.
+        `nodes` None is every host the store knows. Hosts that are named but have no data are left out, and so
+        are metrics of a host that has none of them.
         """
         known = self._cluster(cluster)
         wanted = live.configured(known, metrics)
         source = self._source(cluster, "")
         window = live.Window(start, to)
         if nodes is None:
-            answers = live.ask_all_nodes(source, known, wanted, window)
+            hosts, answers = live.ask_all_nodes(source, known, wanted, window)
         else:
             planned = [
                 live.PlannedQuery(metric, "node", node, WHOLE_HOST)
@@ -239,8 +241,9 @@ class MetricData:
                 for metric in wanted
             ]
             answers = live.ask(source, cluster, planned, window)
+            hosts = [planned_query.host for planned_query, _ in answers.series]
         answers.check(f"nodes of cluster {cluster}")
-        return _by_host(answers)
+        return node_block(hosts, wanted, answers)
 
     def node_list_data(
         self,
@@ -285,7 +288,7 @@ class MetricData:
         """Sums over all hosts of the cluster in units with prefix T; a value nobody has counts as 0."""
         known = self._cluster(cluster)
         wanted = live.configured(known, metrics)
-        answers = live.ask_all_nodes(self._source(cluster, ""), known, wanted, live.Window(start, to))
+        _, answers = live.ask_all_nodes(self._source(cluster, ""), known, wanted, live.Window(start, to))
         answers.check(f"totals of cluster {cluster}")
         sums: dict[str, NDArray[np.float64]] = {}
         hosts: set[str] = set()
@@ -413,18 +416,6 @@ def _sorted(names: Sequence[str] | None) -> tuple[str, ...] | None:
 
 def _size_of(data: JobData) -> int:
     return curves.points_of(data) * _BYTES_PER_NUMBER
-
-
-def _by_host(answers: live.Answers) -> dict[str, dict[str, JobMetric]]:
-    hosts: dict[str, dict[str, JobMetric]] = {}
-    for planned, result in answers.series:
-        series = Series(
-            planned.host, live.data(result), curves.rounded(live.statistics(result) or curves.ZERO)
-        )
-        hosts.setdefault(planned.host, {})[planned.metric.name] = JobMetric(
-            planned.metric.unit, planned.metric.timestep, [series]
-        )
-    return hosts
 
 
 def _total(metric: MetricConfig, values: NDArray[np.float64]) -> ClusterTotal:

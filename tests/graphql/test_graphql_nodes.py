@@ -51,6 +51,46 @@ def test_node_metrics_as_the_contract_shows_them(world: World) -> None:
     assert gaps["data"] == [28.0] * 20 + [None] * 10 + [28.0] * 30
 
 
+def test_every_field_of_node_metrics(world: World) -> None:
+    """All that can be selected, by other names, through fragments and twice."""
+    query = """query($from: Time!, $to: Time!) {
+      a: nodeMetrics(cluster: "tc", nodes: ["c02"], metrics: ["mem_used"], from: $from, to: $to) {
+        __typename h: host ...rest metrics { name ... on JobMetricWithName { n: name scope } }
+      }
+    }
+    fragment rest on NodeMetrics {
+      nodeState metricHealth subCluster
+      metrics { __typename metric { __typename timestep unit { __typename base prefix }
+        statisticsSeries { mean } series { __typename hostname id data
+          s: statistics { __typename min max a: avg } } } }
+    }"""
+    window = {"from": rfc3339(NOW - 120), "to": rfc3339(NOW)}
+    series = {
+        "__typename": "Series", "hostname": "c02", "id": None, "data": [9.123456, 9.123456],
+        "s": {"__typename": "MetricStatistics", "min": 9.12, "max": 9.12, "a": 9.12},
+    }  # fmt: skip
+    metric = {
+        "__typename": "JobMetric", "timestep": 60, "statisticsSeries": None, "series": [series],
+        "unit": {"__typename": "Unit", "base": "B", "prefix": "G"},
+    }  # fmt: skip
+    assert world.data("sue", query, **window)["a"] == [
+        {
+            "__typename": "NodeMetrics", "h": "c02", "nodeState": "idle", "metricHealth": "partial",
+            "subCluster": "cpu", "metrics": [{"__typename": "JobMetricWithName", "name": "mem_used",
+            "n": "mem_used", "scope": "node", "metric": metric}],
+        }
+    ]  # fmt: skip
+
+
+def test_a_host_that_is_known_but_has_no_data(world: World) -> None:
+    query = """query($from: Time!, $to: Time!) {
+      nodeMetrics(cluster: "tc", metrics: ["acc_power"], from: $from, to: $to) { host metrics { name } } }"""
+    found = world.data("sue", query, **WINDOW)["nodeMetrics"]
+    assert {item["host"]: item["metrics"] for item in found} == {
+        "c01": [], "c02": [], "g1": [{"name": "acc_power"}],
+    }  # fmt: skip
+
+
 def test_named_nodes_only(world: World) -> None:
     found = world.data("sue", NODE_METRICS, **WINDOW, metrics=["cpu_load"], nodes=["c02"])["nodeMetrics"]
     assert [entry["host"] for entry in found] == ["c02"]

@@ -11,6 +11,7 @@ import pytest
 from ccserver.archive import FileArchive
 from ccserver.clusters import Clusters
 from ccserver.metricdata import MetricData, MetricDataError, ScopedStatistic
+from ccserver.metricdata.blocks import NodeBlock
 from ccserver.model.job import MONITORING_RUNNING, Job, Resource
 from ccserver.model.metrics import Statistics
 from ccstore.types import SeriesResult
@@ -287,32 +288,41 @@ def test_jobs_of_unknown_hardware(metric_data: MetricData, change: dict[str, str
         metric_data.job_data(job(**change))
 
 
+def rows(block: NodeBlock) -> dict[str, list[str]]:
+    """Metric -> its hosts."""
+    return {one.metric.name: [block.hosts[row] for row in one.rows] for one in block.metrics}
+
+
 def test_node_data_of_chosen_nodes(metric_data: MetricData) -> None:
-    data = metric_data.node_data(
+    block = metric_data.node_block(
         "demo", ["cpu_load", "nope", "mem_bw"], ["d02", "dbig-1", "d09"], START, START + 120
     )
-    assert {host: list(metrics) for host, metrics in data.items()} == {
-        "d02": ["cpu_load", "mem_bw"],
-        "dbig-1": ["cpu_load"],
-    }
-    (series,) = data["d02"]["mem_bw"].series
-    np.testing.assert_array_equal(series.data, [30, 30])
-    assert series.statistics == Statistics(30, 30, 30)
-    assert data["d02"]["mem_bw"].timestep == 60
+    assert block.hosts == ["d02", "dbig-1"]
+    assert rows(block) == {"cpu_load": ["d02", "dbig-1"], "mem_bw": ["d02"]}
+    load, bandwidth = block.metrics
+    np.testing.assert_array_equal(load.data, [[2, 3], [5, 5]])
+    np.testing.assert_array_equal(load.statistics, [[2.5, 5], [2, 5], [3, 5]])
+    np.testing.assert_array_equal(bandwidth.data, [[30, 30]])
 
 
 def test_node_data_of_all_nodes(metric_data: MetricData) -> None:
-    data = metric_data.node_data("demo", None, None, START, START + 120)
-    assert set(data) == {"d01", "d02", "dbig-1"}
-    assert set(data["dbig-1"]) == {"cpu_load", "acc_power"}
-    assert metric_data.node_data("demo", None, [], START, START + 120) == {}
+    block = metric_data.node_block("demo", None, None, START, START + 120)
+    assert set(block.hosts) == {"d01", "d02", "dbig-1"}
+    assert rows(block)["acc_power"] == ["dbig-1"]
+    assert metric_data.node_block("demo", None, [], START, START + 120).hosts == []
+
+
+def test_node_data_without_a_value_has_no_statistics(metric_data: MetricData) -> None:
+    [load] = metric_data.node_block("demo", ["cpu_load"], ["d01"], START - 7200, START - 3600).metrics
+    assert np.isnan(load.data).all()
+    np.testing.assert_array_equal(load.statistics, [[0], [0], [0]])
 
 
 def test_node_data_refuses_nonsense(metric_data: MetricData) -> None:
     with pytest.raises(MetricDataError, match="no such cluster"):
-        metric_data.node_data("nope", None, None, START, NOW)
+        metric_data.node_block("nope", None, None, START, NOW)
     with pytest.raises(MetricDataError):
-        metric_data.node_data("demo", None, ["d01"], NOW, START)
+        metric_data.node_block("demo", None, ["d01"], NOW, START)
 
 
 def test_node_list_covers_the_whole_node(metric_data: MetricData) -> None:

@@ -13,6 +13,7 @@ from strawberry import UNSET, Info
 
 from ccserver.graphql import arguments, outputs
 from ccserver.graphql.inputs import NodeFilter, PageRequest, StringInput
+from ccserver.graphql.node_texts import NodeTexts
 from ccserver.graphql.request import Request, request_of
 from ccserver.graphql.resolvers.job_metrics import coarsest_resolution, named_metrics
 from ccserver.graphql.scalars import MetricScope, SchedulerState, SentTime
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 From = Annotated[SentTime, strawberry.argument(name="from")]
 
-NODE = MetricScope("node")
 ANY_STATE, NOT_IN_TABLE = "all", "notindb"
 
 
@@ -74,11 +74,16 @@ def node_metrics(
 ) -> object:
     request = _staff_request(info, cluster)
     start, end = _window(from_, to)
-    data = request.site.metric_data.node_data(
+    block = request.site.metric_data.node_block(
         cluster, arguments.given(metrics), arguments.given(nodes), start, end
     )
     nodes_of = NodesOfCluster(request, cluster)
-    return [NodeItem(nodes_of, host, _at_node_scope(by_metric)) for host, by_metric in data.items()]
+    items = [NodeItem(nodes_of, host, []) for host in block.hosts]
+    return NodeTexts(
+        block,
+        states=lambda: ([item.node_state for item in items], [item.metric_health for item in items]),
+        subclusters=lambda: [item.sub_cluster for item in items],
+    )
 
 
 def node_metrics_list(
@@ -199,13 +204,6 @@ def _page(hosts: Sequence[str], page: PageRequest | None) -> tuple[Sequence[str]
         return hosts, False
     end = max(page.page, 1) * page.items_per_page
     return hosts[end - page.items_per_page : end], end < len(hosts)
-
-
-def _at_node_scope(by_metric: Mapping[str, JobMetric]) -> list[outputs.JobMetricWithName]:
-    return [
-        outputs.JobMetricWithName(name=name, scope=NODE, metric=cast(Any, metric))
-        for name, metric in by_metric.items()
-    ]
 
 
 def _without_data(
