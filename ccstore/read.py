@@ -1,14 +1,15 @@
 """The way of samples out of the store: queries to plans, plans to kernel calls, results to answers.
 
 Source: spec/metric-store.md 4 and 5. A request is planned in Python and read by one kernel call for all of
-its
-series, without the interpreter lock and without the writers' lock.
+its series, without the interpreter lock and without the writers' lock.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, repeat
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,7 @@ LONGEST_RANGE = 10_000_000
 MOST_POINTS = 1 << 28
 """Points of one answer: 1 GiB."""
 
-_ALGORITHMS = {
+ALGORITHMS = {
     "": resampling.LTTB,
     "lttb": resampling.LTTB,
     "average": resampling.AVERAGE,
@@ -42,19 +43,44 @@ class InvalidRange(ValueError):
     """The range of a query ends before it begins."""
 
 
-@dataclass(slots=True)
-class _Plan:
-    """One result to be read; `members` are filled in later for host-level queries."""
+LATEST = 1 << 53
+"""Seconds, and before the epoch as many: what lies beyond is no time."""
 
-    row: int
-    query: Query
+
+class _Choice(NamedTuple):
+    """What holds for all series of a metric in one request."""
+
+    row: int  # of the store's metric table
     metric: Metric
     mode: int
     points: int
+    order: int  # row of `ranks`
+
+
+@dataclass(slots=True)
+class _Plans:
+    """Results to be read, one place in every list each; host-level ones first, whose members are not known
+    yet."""
+
+    rows: list[int] = field(default_factory=list)
+    choices: list[int] = field(default_factory=list)  # places in `chosen`
+    resolutions: list[int] = field(default_factory=list)
+    scales: list[float] = field(default_factory=list)
+    hosts: list[int] = field(default_factory=list)  # host-level only
+    chosen: list[_Choice] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Component:
+    """One result over components that are listed."""
+
+    row: int
+    query: Query
+    choice: int
+    members: list[int]
+    parents: list[int]
     id: str | None = None
     subid: str | None = None
-    members: NDArray[np.int64] | Sequence[int] = ()
-    parents: NDArray[np.int64] | Sequence[int] = ()
 
 
 @dataclass(slots=True)
@@ -67,7 +93,7 @@ class _Request:
     with_data: bool
     with_padding: bool
     algorithm: int
-    rows: list[list[SeriesResult]] = field(default_factory=list)
+    rows: list[list[SeriesResult]]
 
 
 def points_in(start: int, to: int, step: int) -> int:
@@ -77,6 +103,22 @@ def points_in(start: int, to: int, step: int) -> int:
 def failure(message: str) -> SeriesResult:
     """A result that says why there is none."""
     return SeriesResult(0, 0, 0, None, 0.0, 0.0, 0.0, error=message)
+
+
+_TOO_MUCH = failure(f"[METRICSTORE]> more than {MOST_POINTS} points asked for: ask for less at once")
+
+
+@dataclass(slots=True)
+class _Read:
+    """What the kernels have found, a place per result: values[begins:], (avg, min, max), (values, members
+    that have some), nominal times of the first and last slot."""
+
+    begins: NDArray[np.int64]
+    values: NDArray[np.float32]
+    stats: NDArray[np.float64]
+    found: NDArray[np.int64]
+    firsts: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    lasts: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 class Reader:
@@ -139,66 +181,100 @@ class Reader:
     ) -> QueryAnswer:
         if start > to:
             raise InvalidRange("[METRICSTORE]> invalid time range: 'from' must be before 'to'")
-        if resample_algorithm not in _ALGORITHMS:
+        if start < -LATEST or to > LATEST:
+            raise InvalidRange("[METRICSTORE]> invalid time range: 'from' and 'to' are unix seconds")
+        if resample_algorithm not in ALGORITHMS:
             raise ValueError(f"unknown resampler algorithm: {resample_algorithm}")
-        generated: list[Query] = []
-        if for_all_nodes:
-            if not cluster:
-                raise ValueError("[METRICSTORE]> cluster name cannot be empty")
-            names = self.hosts(cluster)
-            generated = [Query(metric, host) for host, _ in names for metric in for_all_nodes]
-        request = _Request(start, to, with_stats, with_data, with_padding, _ALGORITHMS[resample_algorithm])
-        everything = [*queries, *generated]
-        request.rows = [[] for _ in everything]
-        plans = self._plan(cluster, request, everything)
-        self._execute(request, plans)
+        if for_all_nodes and not cluster:
+            raise ValueError("[METRICSTORE]> cluster name cannot be empty")
+        named = self.hosts(cluster) if for_all_nodes else []
+        generated = [Query(metric, host) for host, _ in named for metric in for_all_nodes]
+        rows: list[list[SeriesResult]] = [[] for _ in range(len(queries) + len(generated))]
+        request = _Request(
+            start, to, with_stats, with_data, with_padding, ALGORITHMS[resample_algorithm], rows
+        )
+        plans, components = self._plan(cluster, request, queries)
+        self._plan_all_nodes(cluster, request, plans, len(queries), named, for_all_nodes)
+        self._execute(request, plans, components)
         return QueryAnswer(request.rows, generated)
 
-    def _plan(self, cluster: str, request: _Request, queries: Sequence[Query]) -> list[_Plan]:
-        tables = self._tables
-        metrics = self.metrics(cluster)
-        number = self.cluster(cluster)
-        hosts = tables.host_numbers[number] if number >= 0 else {}
-        plans: list[_Plan] = []
-        descents: list[tuple[_Plan, int, int]] = []
-        total = 0
-        for row, query in enumerate(queries):
-            known = metrics.get(query.metric)
-            if known is None:
-                request.rows[row].append(failure(f"[METRICSTORE]> unknown metric: {query.metric}"))
-                continue
-            metric_row, metric = known
-            host = hosts.get(query.host, -1)
-            if host < 0:
-                continue
-            points = points_in(request.start, request.to, metric.frequency)
-            if points > LONGEST_RANGE or total > MOST_POINTS:
-                request.rows[row].append(
-                    failure(
-                        f"[METRICSTORE]> {points} points of {query.metric} asked for, at most "
-                        f"{LONGEST_RANGE} are answered: ask for a shorter range"
-                        if points > LONGEST_RANGE
-                        else f"[METRICSTORE]> more than {MOST_POINTS} points asked for: ask for less at once"
-                    )
-                )
-                continue
-            mode = _MODES[metric.aggregation]
-            if not query.type or query.type == "node":
-                plan = _Plan(row, query, metric, mode, points)
-                descents.append((plan, host, metric_row))
-                plans.append(plan)
-                total += points
-            else:
-                found = self._component_plans(row, query, metric, mode, points, host, metric_row)
-                plans.extend(found)
-                total += points * len(found)
-        self._descend(descents)
-        return plans
+    def _choose(
+        self, plans: _Plans, known: Mapping[str, tuple[int, Metric]], name: str, start: int, to: int
+    ) -> int | SeriesResult:
+        """Place of the choice for a metric, or why there is none."""
+        if name not in known:
+            return failure(f"[METRICSTORE]> unknown metric: {name}")
+        row, metric = known[name]
+        points = points_in(start, to, metric.frequency)
+        if points > LONGEST_RANGE:
+            return failure(
+                f"[METRICSTORE]> {points} points of {name} asked for, at most {LONGEST_RANGE} are answered: "
+                "ask for a shorter range"
+            )
+        orders, _ = self._orders()
+        order = orders.get(metric.scope, orders["node"])
+        plans.chosen.append(_Choice(row, metric, _MODES[metric.aggregation], points, order))
+        return len(plans.chosen) - 1
 
-    def _component_plans(
-        self, row: int, query: Query, metric: Metric, mode: int, points: int, host: int, metric_row: int
-    ) -> list[_Plan]:
-        """One plan per listed id that has data, or one for all of them."""
+    def _plan(
+        self, cluster: str, request: _Request, queries: Sequence[Query]
+    ) -> tuple[_Plans, list[_Component]]:
+        plans = _Plans()
+        components: list[_Component] = []
+        known = self.metrics(cluster)
+        number = self.cluster(cluster)
+        hosts = self._tables.host_numbers[number] if number >= 0 else {}
+        chosen: dict[str, int | SeriesResult] = {}
+        for row, query in enumerate(queries):
+            metric, name, kind = query.metric, query.host, query.type
+            choice = chosen.get(metric)
+            if choice is None:
+                choice = chosen[metric] = self._choose(plans, known, metric, request.start, request.to)
+            if not isinstance(choice, int):
+                request.rows[row].append(choice)
+                continue
+            host = hosts.get(name)
+            if host is None:
+                continue
+            if not kind or kind == "node":
+                plans.rows.append(row)
+                plans.choices.append(choice)
+                plans.resolutions.append(query.resolution)
+                plans.scales.append(query.scale_by or 1.0)
+                plans.hosts.append(host)
+            else:
+                components += self._components(row, query, choice, plans.chosen[choice], host)
+        return plans, components
+
+    def _plan_all_nodes(
+        self,
+        cluster: str,
+        request: _Request,
+        plans: _Plans,
+        first: int,
+        named: Sequence[tuple[str, int]],
+        metrics: Sequence[str],
+    ) -> None:
+        """Rows from `first` on: hosts outside, metrics inside."""
+        known = self.metrics(cluster)
+        choices = [self._choose(plans, known, name, request.start, request.to) for name in metrics]
+        hosts = [number for _, number in named]
+        for place, choice in enumerate(choices):
+            rows = range(first + place, first + len(hosts) * len(metrics), len(metrics))
+            if not isinstance(choice, int):
+                for row in rows:
+                    request.rows[row].append(choice)
+                continue
+            plans.rows += rows
+            plans.choices += [choice] * len(hosts)
+            plans.resolutions += [0] * len(hosts)
+            plans.scales += [1.0] * len(hosts)
+            plans.hosts += hosts
+
+    def _components(
+        self, row: int, query: Query, choice: int, chosen: _Choice, host: int
+    ) -> list[_Component]:
+        """One result per listed id that has data, or one for all of them."""
         kind = "hwthread" if query.type == "cpu" else query.type
         asked = [
             (kind, one, query.subtype, sub)
@@ -206,80 +282,48 @@ class Reader:
             for sub in (query.subtype_ids if query.subtype else ("",))
         ]
         numbers = [self._tables.component_numbers.get(component, -1) for component in asked]
-        keys = np.array([(host << 40) | (metric_row << 24) | max(n, 0) for n in numbers], np.int64)
+        keys = np.array([(host << 40) | (chosen.row << 24) | max(n, 0) for n in numbers], np.int64)
         series = np.empty(len(keys), np.int64)
         look_up(self._tables.flat, keys, series)
-        plans: list[_Plan] = []
+        found: list[_Component] = []
         for component, number, one in zip(asked, numbers, series.tolist(), strict=True):
             if number < 0:
                 continue
             if one >= 0:
-                members: NDArray[np.int64] | list[int] = [one]
-                parents: NDArray[np.int64] | list[int] = [number]
+                members, parents = [one], [number]
             elif query.subtype:
                 continue
             else:
-                members, parents = self._subtypes(metric, host, metric_row, number)
-                if not len(members):
+                members, parents = self._subtypes(chosen, host, number)
+                if not members:
                     continue
             subid = component[3] if query.subtype else None
-            plans.append(_Plan(row, query, metric, mode, points, component[1], subid, members, parents))
-        if query.aggregate and plans:
-            return [
-                _Plan(
-                    row,
-                    query,
-                    metric,
-                    mode,
-                    points,
-                    members=[int(m) for plan in plans for m in plan.members],
-                    parents=[int(p) for plan in plans for p in plan.parents],
-                )
-            ]
-        return plans
+            found.append(_Component(row, query, choice, members, parents, component[1], subid))
+        if query.aggregate and found:
+            members = [member for one in found for member in one.members]
+            parents = [parent for one in found for parent in one.parents]
+            return [_Component(row, query, choice, members, parents)]
+        return found
 
-    def _subtypes(
-        self, metric: Metric, host: int, metric_row: int, component: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        rows, ranks = self._orders()
+    def _subtypes(self, chosen: _Choice, host: int, component: int) -> tuple[list[int], list[int]]:
+        _, ranks = self._orders()
+        order = ranks[chosen.order]
         room = 256
         while True:
             members, parents = np.empty(room, np.int64), np.empty(room, np.int64)
             count = reading.select_subtypes(
-                self._tables.flat,
-                host,
-                metric_row,
-                component,
-                ranks[rows.get(metric.scope, rows["node"])],
-                members,
-                parents,
+                self._tables.flat, host, chosen.row, component, order, members, parents
             )
             if count >= 0:
-                return members[:count], parents[:count]
+                return members[:count].tolist(), parents[:count].tolist()
             room *= 8
 
-    def _descend(self, descents: Sequence[tuple[_Plan, int, int]]) -> None:
-        if not descents:
-            return
-        count = len(descents)
-        members, parents, ends = self._select(
-            np.fromiter((host for _, host, _ in descents), np.int64, count),
-            np.fromiter((metric for _, _, metric in descents), np.int64, count),
-            [plan.metric.scope for plan, _, _ in descents],
-        )
-        begin = 0
-        for (plan, _, _), end in zip(descents, ends.tolist(), strict=True):
-            plan.members = members[begin:end]
-            plan.parents = parents[begin:end]
-            begin = end
-
     def _select(
-        self, hosts: NDArray[np.int64], metrics: NDArray[np.int64], scopes: Sequence[str]
+        self, hosts: NDArray[np.int64], metrics: NDArray[np.int64], orders: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Series that answer for each (host, metric), with their components, and where each run of them
-        ends."""
-        rows, ranks = self._orders()
-        orders = np.fromiter((rows[scope] for scope in scopes), np.int64, len(scopes))
+        ends. `orders` are rows of ranks."""
+        _, ranks = self._orders()
         ends = np.empty(len(hosts), np.int64)
         room = 4 * len(hosts) + 1024
         while True:
@@ -288,90 +332,154 @@ class Reader:
                 self._tables.flat, hosts, metrics, orders, ranks, ends, members, parents
             )
             if count >= 0:
-                return members, parents, ends
+                return members[:count], parents[:count], ends
             room *= 8
 
     # -- execution ---------------------------------------------------------------------------------------
 
-    def _execute(self, request: _Request, plans: Sequence[_Plan]) -> None:
-        wanted: list[_Plan] = []
-        for plan in plans:
-            if not len(plan.members):
-                continue
-            if len(plan.members) > 1 and plan.mode == reading.REFUSED:
-                request.rows[plan.row].append(failure("[METRICSTORE]> invalid aggregation"))
-                continue
-            wanted.append(plan)
-        if not wanted:
+    def _execute(self, request: _Request, plans: _Plans, components: list[_Component]) -> None:
+        if not plans.rows and not components:
             return
-        flat = self._tables.flat
-        results = len(wanted)
-        members = np.concatenate([np.asarray(plan.members, np.int64) for plan in wanted])
-        parents = np.concatenate([np.asarray(plan.parents, np.int64) for plan in wanted])
-        member_ends = np.cumsum(np.fromiter((len(plan.members) for plan in wanted), np.int64, results))
-        counts = np.fromiter((plan.points for plan in wanted), np.int64, results)
-        ends = np.cumsum(counts)
-        out = np.empty(int(ends[-1]), np.float32)
-        stats = np.empty(3 * results, np.float64)
-        extents = np.empty(3 * results, np.int64)
-        room = max((plan.points for plan in wanted if len(plan.members) > 1), default=1)
+        chosen = plans.chosen
+        rows_of = np.array([choice.row for choice in chosen], np.int64)
+        orders = np.array([choice.order for choice in chosen], np.int64)
+        choices = np.array(plans.choices, np.int64)
+        members, parents, ends = self._select(
+            np.array(plans.hosts, np.int64), rows_of[choices], orders[choices]
+        )
+        for one in components:
+            plans.rows.append(one.row)
+            plans.choices.append(one.choice)
+            plans.resolutions.append(one.query.resolution)
+            plans.scales.append(one.query.scale_by or 1.0)
+        if components:
+            choices = np.array(plans.choices, np.int64)
+            added = np.cumsum([len(one.members) for one in components])
+            ends = np.concatenate((ends, len(members) + added))
+            members = np.concatenate((members, *(np.array(one.members, np.int64) for one in components)))
+            parents = np.concatenate((parents, *(np.array(one.parents, np.int64) for one in components)))
+        counts = np.array([choice.points for choice in chosen], np.int64)[choices]
+        sizes = np.diff(ends, prepend=0)
+        counts[sizes == 0] = 0
+        room = np.cumsum(counts)
+        if int(room[-1]) > MOST_POINTS:
+            # What does not fit any more is neither read nor answered.
+            for place in np.flatnonzero((room > MOST_POINTS) & (sizes > 0)).tolist():
+                request.rows[plans.rows[place]].append(_TOO_MUCH)
+            counts[room > MOST_POINTS] = 0
+            sizes[room > MOST_POINTS] = 0
+            room = np.cumsum(counts)
+        read = self._read(request, plans, counts, room, choices, members, parents, ends)
+        self._answer(request, plans, components, counts, sizes, read)
+
+    def _read(
+        self,
+        request: _Request,
+        plans: _Plans,
+        counts: NDArray[np.int64],
+        room: NDArray[np.int64],
+        choices: NDArray[np.int64],
+        members: NDArray[np.int64],
+        parents: NDArray[np.int64],
+        ends: NDArray[np.int64],
+    ) -> _Read:
+        results = len(counts)
+        longest = int(counts.max(initial=0))
+        # Without data every result takes the place of the one before: it never leaves the cache.
+        begins = room - counts if request.with_data else np.zeros(results, np.int64)
+        read = _Read(
+            begins,
+            np.empty(int(room[-1]) if request.with_data else longest, np.float32),
+            np.empty((results, 3), np.float64),
+            np.empty((results, 2), np.int64),
+        )
+        several = int(counts.max(initial=0, where=np.diff(ends, prepend=0) > 1))
         reading.read_many(
-            flat,
+            self._tables.flat,
             members,
             parents,
-            member_ends,
-            np.full(results, request.start - BASE, np.int64),
-            counts,
-            np.fromiter((plan.mode for plan in wanted), np.int64, results),
-            np.fromiter((plan.query.scale_by or 1.0 for plan in wanted), np.float64, results),
             ends,
-            out,
-            stats,
-            extents,
-            np.empty(room, np.float32),
-            np.empty((4, room), np.float64),
+            request.start - BASE,
+            counts,
+            np.array([choice.mode for choice in plans.chosen], np.int64)[choices],
+            np.array(plans.scales, np.float64),
+            begins,
+            read.values,
+            read.stats,
+            read.found,
+            np.empty(several, np.float32),
+            np.empty((4, several), np.float64),
         )
-        firsts = lasts = np.zeros(0, np.int64)
         if not request.with_padding:
-            firsts, lasts = np.empty(results, np.int64), np.empty(results, np.int64)
-            reading.spans(flat, members, member_ends, firsts, lasts)
-        begin = 0
-        numbers = stats.tolist() if request.with_stats else [0.0] * (3 * results)
-        for i, plan in enumerate(wanted):
-            end = begin + plan.points
-            data = out[begin:end]
-            begin = end
-            start = request.start
-            if not request.with_padding:
-                start, data = _trimmed(
-                    request.start,
-                    plan.metric.frequency,
-                    data,
-                    int(extents[3 * i + 2]),
-                    int(firsts[i]),
-                    int(lasts[i]),
-                )
-            data, resolution = self._resampled(request, plan, data)
-            request.rows[plan.row].append(
-                SeriesResult(
-                    start,
-                    start + len(data) * resolution,
-                    resolution,
-                    data if request.with_data else None,
-                    numbers[3 * i],
-                    numbers[3 * i + 1],
-                    numbers[3 * i + 2],
-                    plan.id,
-                    plan.subid,
-                )
-            )
+            read.firsts, read.lasts = np.empty(results, np.int64), np.empty(results, np.int64)
+            reading.spans(self._tables.flat, members, ends, read.firsts, read.lasts)
+        return read
 
-    def _resampled(
-        self, request: _Request, plan: _Plan, data: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], int]:
-        return resampled(
-            data, plan.metric.frequency, plan.query.resolution, request.algorithm, self._minimum_points
+    def _answer(
+        self,
+        request: _Request,
+        plans: _Plans,
+        components: list[_Component],
+        counts: NDArray[np.int64],
+        sizes: NDArray[np.int64],
+        read: _Read,
+    ) -> None:
+        """Results into their rows."""
+        steps = np.array([choice.metric.frequency for choice in plans.chosen], np.int64)[
+            np.array(plans.choices, np.int64)
+        ]
+        starts = [request.start] * len(counts)
+        tos = (request.start + counts * steps).tolist()
+        resolutions = steps.tolist()
+        data = _arrays(read, counts)
+        if not request.with_padding or max(plans.resolutions) > 0:
+            self._shorten(request, plans.resolutions, read, starts, tos, resolutions, data)
+        host_level = [None] * len(plans.hosts)
+        averages, lows, highs = read.stats.T.tolist() if request.with_stats else ([0.0] * len(counts),) * 3
+        results = map(
+            SeriesResult,
+            starts,
+            tos,
+            resolutions,
+            data if request.with_data else repeat(None),
+            averages,
+            lows,
+            highs,
+            chain(host_level, (one.id for one in components)),
+            chain(host_level, (one.subid for one in components)),
         )
+        rows = request.rows
+        for row, size, result in zip(plans.rows, sizes.tolist(), results, strict=True):
+            if size:
+                rows[row].append(result)
+        modes = np.array([choice.mode for choice in plans.chosen], np.int64)[plans.choices]
+        refused = (sizes > 0) & (read.found[:, reading.TAKEN] > 1) & (modes == reading.REFUSED)
+        for place in np.flatnonzero(refused).tolist():
+            rows[plans.rows[place]][:] = [failure("[METRICSTORE]> invalid aggregation")]
+
+    def _shorten(
+        self,
+        request: _Request,
+        wanted: list[int],
+        read: _Read,
+        starts: list[int],
+        tos: list[int],
+        resolutions: list[int],
+        data: list[NDArray[np.float32]],
+    ) -> None:
+        """Cuts and resamples what is to be, and says so in the lists."""
+        filled = read.found[:, reading.FILLED].tolist()
+        firsts, lasts = read.firsts.tolist(), read.lasts.tolist()
+        for place, values in enumerate(data):
+            step = resolutions[place]
+            if not request.with_padding:
+                starts[place], values = _trimmed(
+                    request.start, step, values, filled[place], firsts[place], lasts[place]
+                )
+            if wanted[place] > step:
+                values, step = resampled(values, step, wanted[place], request.algorithm, self._minimum_points)
+            tos[place] = starts[place] + len(values) * step
+            resolutions[place], data[place] = step, values
 
     # -- newest values and health ------------------------------------------------------------------------
 
@@ -393,8 +501,11 @@ class Reader:
             if name not in known or not len(rows):
                 continue
             row, metric = known[name]
+            orders, _ = self._orders()
             members, parents, ends = self._select(
-                rows, np.full(len(rows), row, np.int64), [metric.scope] * len(rows)
+                rows,
+                np.full(len(rows), row, np.int64),
+                np.full(len(rows), orders[metric.scope], np.int64),
             )
             newest, at = np.empty(len(rows), np.float32), np.empty(len(rows), np.int64)
             modes = np.full(len(rows), _MODES[metric.aggregation], np.int64)
@@ -428,6 +539,15 @@ class Reader:
             )
             answer[node] = _node_health(metrics, states.tolist())
         return answer
+
+
+def _arrays(read: _Read, counts: NDArray[np.int64]) -> list[NDArray[np.float32]]:
+    """The values of each result."""
+    first = int(counts[0])
+    if len(read.values) == first * len(counts) and np.all(counts == first):
+        return list(read.values.reshape(len(counts), first))
+    ends = (read.begins + counts).tolist()
+    return [read.values[begin:end] for begin, end in zip(read.begins.tolist(), ends, strict=True)]
 
 
 def _node_health(metrics: Sequence[str], states: Sequence[int]) -> NodeHealth:

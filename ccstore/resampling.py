@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ccstore.read import _ALGORITHMS, resampled
+from ccstore.read import ALGORITHMS, resampled
 from ccstore.types import ResampleAlgorithm
 
 
@@ -22,5 +22,5 @@ def resample(
     fewer than `minimum_points`, or none would be left. What is resampled is float32.
     """
     singles = np.ascontiguousarray(values, dtype=np.float32)
-    points, every = resampled(singles, step, resolution, _ALGORITHMS[algorithm], minimum_points)
+    points, every = resampled(singles, step, resolution, ALGORITHMS[algorithm], minimum_points)
     return (values, step) if every == step else (points, every)

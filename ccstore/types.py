@@ -1,4 +1,8 @@
-"""Data that crosses the border of the store: metric table, queries, answers, reports."""
+"""Data that crosses the border of the store: metric table, queries, answers, reports.
+
+An answer may have thousands of series: queries and their results are structs of msgspec, which take a tenth
+of a microsecond to make and none of the garbage collector's time.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -51,8 +56,7 @@ class WriteReport:
     rejected_total: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(msgspec.Struct, frozen=True, gc=False):
     """One row of a request: which series of `metric`, and in what form. Contract: spec/metric-store.md 4,
     6.1.
 
@@ -73,8 +77,7 @@ class Query:
     scale_by: float = 0.0
 
 
-@dataclass(slots=True)
-class SeriesResult:
+class SeriesResult(msgspec.Struct, gc=False):
     """One series of an answer.
 
     `data` is float32 or float64 with NaN for "nothing stored", point i belonging to `start + i * resolution`

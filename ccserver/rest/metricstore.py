@@ -5,11 +5,12 @@ Source: spec/metric-store.md 6.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from itertools import groupby
 from typing import Any, cast
 
 import msgspec
+import numpy as np
 import orjson
 from quart import Response, request
 
@@ -18,11 +19,14 @@ from ccserver.model.strict import WireError, array, fields, parse_json, text
 from ccserver.rest.answers import HttpError, error_answer, json_answer, text_answer
 from ccserver.rest.sites import node_state
 from ccserver.rest.web import Admitted, Routes, decode
-from ccstore import InvalidRange, MetricStore, Query, SeriesResult
+from ccstore import InvalidRange, MetricStore, NodeHealth, Query, QueryAnswer
+from ccstore.json_text import json_numbers
 from ccstore.types import ResampleAlgorithm
 
-_LARGEST_QUERY = 16 * 1024 * 1024  # bytes
+_LARGEST_BODY = 16 * 1024 * 1024  # bytes, of everything but line protocol
+_PIECE = 1 << 18  # bytes; stays in the cache between being put together and being sent
 _RETRY_AFTER = "2"  # seconds
+_EMPTY = np.empty(0, np.float32)
 
 
 class _Row(msgspec.Struct):
@@ -51,10 +55,9 @@ class _Body(msgspec.Struct, rename="kebab"):
 
 
 def register(routes: Routes) -> None:
-    # Reading every host of every cluster is more than a token of role user and api may do elsewhere.
     views = StoreViews(routes.web.site.store)
     for prefix in ("/api", "/metricstore/api"):
-        routes.add(f"{prefix}/query", "GET POST", Group.API, views.query)
+        routes.add(f"{prefix}/query", "GET POST", Group.METRIC_STORE, views.query)
         routes.add(f"{prefix}/free", "POST", Group.METRIC_STORE, views.free)
         routes.add(f"{prefix}/debug", "GET", Group.METRIC_STORE, views.debug)
         routes.add(f"{prefix}/healthcheck", "GET", Group.METRIC_STORE, views.health)
@@ -75,14 +78,10 @@ class StoreViews:
 
     async def query(self, call: Admitted) -> Response:
         store = self._store
-        if (request.content_length or 0) > _LARGEST_QUERY:
-            raise HttpError(413, f"the body is larger than {_LARGEST_QUERY} bytes")
-        body = decode(await call.body(), _Body)
+        body = decode(await _body(), _Body)
         if not store.ready:
-            response = error_answer(503, "the metric store is being restored")
-            response.headers["Retry-After"] = _RETRY_AFTER
-            return response
-        return json_answer(await call.run(_answered, store, body))
+            return _restoring()
+        return _in_pieces(await call.run(_answered, store, body))
 
     async def free(self, call: Admitted) -> Response:
         store = self._store
@@ -94,9 +93,11 @@ class StoreViews:
         except ValueError:
             raise HttpError(400, f"'to' must be unix seconds, not {raw!r}") from None
         try:
-            selectors = array(array(text))(parse_json(await call.body()), "")
+            selectors = array(array(text))(parse_json(await _body()), "")
         except WireError as error:
             raise HttpError(400, f"parsing request body failed: {error}") from None
+        if not store.ready:
+            return _restoring()
         freed = await call.run(store.free, selectors, to)
         return text_answer(f"buffers freed: {freed}\n")
 
@@ -118,16 +119,49 @@ class StoreViews:
         store = self._store
         known = {"cluster": text, "nodes": array(text), "metric-names": array(text)}
         try:
-            asked = fields(parse_json(await call.body()), "", known)
+            asked = fields(parse_json(await _body()), "", known)
         except WireError as error:
             raise HttpError(400, f"parsing request body failed: {error}") from None
+        if not store.ready:
+            return _restoring()
         states = await call.run(
             store.health, asked.get("cluster", ""), asked.get("nodes", []), asked.get("metric-names", [])
         )
         return json_answer({host: _health(one) for host, one in states.items()})
 
 
-def _answered(store: MetricStore, body: _Body) -> bytes:
+async def _body() -> bytes:
+    """The body of a request, however it is framed; raises HttpError."""
+    found = bytearray()
+    if (request.content_length or 0) <= _LARGEST_BODY:
+        async for part in request.body:
+            found += part
+            if len(found) > _LARGEST_BODY:
+                break
+        else:
+            return bytes(found)
+    raise HttpError(413, f"the body is larger than {_LARGEST_BODY} bytes")
+
+
+def _restoring() -> Response:
+    response = error_answer(503, "the metric store is being restored")
+    response.headers["Retry-After"] = _RETRY_AFTER
+    return response
+
+
+def _in_pieces(pieces: list[bytes]) -> Response:
+    async def sent() -> AsyncIterator[bytes]:
+        for piece in pieces:
+            yield piece
+
+    body: Any = sent() if len(pieces) > 1 else pieces[0]
+    response = Response(body, content_type="application/json")
+    response.headers["Content-Length"] = str(sum(map(len, pieces)))
+    return response
+
+
+def _answered(store: MetricStore, body: _Body) -> list[bytes]:
+    """Pieces of the answer as JSON; raises HttpError."""
     for_all_nodes = body.for_all_nodes or ()
     try:
         answer = store.query(
@@ -143,14 +177,56 @@ def _answered(store: MetricStore, body: _Body) -> bytes:
         )
     except (InvalidRange, ValueError) as error:
         raise HttpError(400, str(error)) from None
-    encode = orjson.dumps
-    # One row at a time: the encoder keeps the interpreter lock, and a whole answer may take long.
-    rows = [encode([_result(one) for one in row], option=orjson.OPT_SERIALIZE_NUMPY) for row in answer.rows]
-    results = b'"results":[' + b",".join(rows) + b"]"
-    if not for_all_nodes:
-        return b"{" + results + b"}"
-    queries = encode([_generated(one) for one in answer.queries])
-    return b'{"queries":' + queries + b"," + results + b"}"
+    return _pieces(_text(answer, with_queries=bool(for_all_nodes)))
+
+
+def _text(answer: QueryAnswer, *, with_queries: bool) -> Iterator[bytes]:
+    """The answer as JSON, in small parts. Numbers of arrays go through a kernel, all statistics at once
+    through orjson: one call per series would take longer than its numbers."""
+    results = [result for row in answer.rows for result in row]
+    arrays = json_numbers([_EMPTY if one.data is None else one.data for one in results])
+    statistics = orjson.dumps([number for one in results for number in (one.avg, one.min, one.max)])
+    numbers = iter(statistics[1:-1].split(b","))
+    texts = zip(arrays, numbers, numbers, numbers, strict=False)
+    yield b"{"
+    if with_queries:
+        yield b'"queries":' + orjson.dumps([_generated(one) for one in answer.queries]) + b","
+    yield b'"results":['
+    for place, row in enumerate(answer.rows):
+        yield b",[" if place else b"["
+        for number, one in enumerate(row):
+            array, average, low, high = next(texts)
+            yield b",{" if number else b"{"
+            if one.error is not None:
+                yield b'"error":' + orjson.dumps(one.error) + b","
+            elif array:
+                yield b'"data":['
+                yield from array
+                yield b"],"
+            yield b'"from":%d,"to":%d,"resolution":%d,"avg":%b,"min":%b,"max":%b}' % (
+                one.start,
+                one.to,
+                one.resolution,
+                average,
+                low,
+                high,
+            )
+        yield b"]"
+    yield b"]}"
+
+
+def _pieces(parts: Iterable[bytes]) -> list[bytes]:
+    """The same text in pieces that are worth sending and no larger than 1 MB or a part."""
+    pieces: list[bytes] = []
+    waiting: list[bytes] = []
+    size = 0
+    for part in parts:
+        if size + len(part) > _PIECE:
+            pieces.append(b"".join(waiting))
+            waiting, size = [], 0
+        waiting.append(part)
+        size += len(part)
+    return [*pieces, b"".join(waiting)]
 
 
 def _query(row: _Row) -> Query:
@@ -165,21 +241,6 @@ def _query(row: _Row) -> Query:
         resolution=row.resolution or 0,
         scale_by=row.scale_by or 0.0,
     )
-
-
-def _result(one: SeriesResult) -> dict[str, Any]:
-    encoded: dict[str, Any] = {}
-    if one.error is not None:
-        encoded["error"] = one.error
-    elif one.data is not None and len(one.data):
-        encoded["data"] = one.data
-    encoded["from"] = one.start
-    encoded["to"] = one.to
-    encoded["resolution"] = one.resolution
-    encoded["avg"] = one.avg
-    encoded["min"] = one.min
-    encoded["max"] = one.max
-    return encoded
 
 
 def _generated(one: Query) -> dict[str, Any]:
@@ -244,7 +305,6 @@ def _level_names(component: tuple[str, str, str, str]) -> list[str]:
     return [name for name in (kind + number, subkind + subnumber) if name]
 
 
-def _health(one: Any) -> dict[str, str]:
-    known = one.state != "failed" or one.degraded or one.missing
+def _health(one: NodeHealth) -> dict[str, str]:
     lists = {"degraded": list(one.degraded), "missing": list(one.missing)}
-    return {"State": one.state, "HealthMetrics": orjson.dumps(lists).decode() if known else ""}
+    return {"State": one.state, "HealthMetrics": orjson.dumps(lists).decode() if one.known else ""}

@@ -162,5 +162,5 @@ def decode(body: bytes, kind: type[Struct]) -> Struct:
     """Raises HttpError 400 naming the place."""
     try:
         return msgspec.json.decode(body, type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise HttpError(400, f"parsing request body failed: {error}") from None

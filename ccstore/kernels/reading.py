@@ -50,6 +50,7 @@ from ccstore.kernels.layout import (
     kernel,
     none,
     part,
+    reordering,
 )
 from ccstore.kernels.lookup import HEAD, directory_find, series_key
 
@@ -58,11 +59,15 @@ SUM = 0
 AVG = 1
 REFUSED = 2  # none: one child only
 
-# extents[...] of a result, per series
-FIRST_POINT = 0
-BEHIND_LAST_POINT = 1
-COUNT = 2
-EXTENTS = 3
+# found[:, ...] of a result
+FILLED = 0
+TAKEN = 1
+
+
+@part
+def copy(source: NDArray[np.float32], target: NDArray[np.float32]) -> None:
+    for i in range(source.shape[0]):
+        target[i] = source[i]
 
 
 @part
@@ -80,9 +85,14 @@ def copy_slots(
             stop = min(high, begin + SLOTS)
             source = page * PAGE + row * SLOTS + start - begin
             target = at + start - low
-            for i in range(stop - start):
-                out[target + i] = tables.slots[source + i]
+            copy(tables.slots[source : source + stop - start], out[target : target + stop - start])
         page = np.int64(tables.pages[page, OLDER])
+
+
+@part
+def empty(values: NDArray[np.float32]) -> None:
+    for i in range(values.shape[0]):
+        values[i] = np.float32(np.nan)
 
 
 @part
@@ -91,8 +101,7 @@ def read_series(
 ) -> None:
     """Point i becomes the value of the slot that covers start + i * f (relative to BASE), NaN if there is
     none."""
-    for i in range(at, at + count):
-        out[i] = np.float32(np.nan)
+    empty(out[at : at + count])
     step = np.int64(tables.series[series, STEP])
     half = step // 2
     segment = np.int64(tables.series[series, SEGMENT])
@@ -121,68 +130,151 @@ def read_series(
 
 
 @part
-def has_value(values: NDArray[np.float32], at: int, count: int) -> bool:
-    for i in range(at, at + count):  # noqa: SIM110  (numba has no generators)
+def has_value(values: NDArray[np.float32]) -> bool:
+    for i in range(values.shape[0]):  # noqa: SIM110  (numba has no generators)
         if values[i] == values[i]:
             return True
     return False
 
 
 @part
-def combine_sum(values: NDArray[np.float32], count: int, total: NDArray[np.float64]) -> None:
-    for i in range(count):
+def add(values: NDArray[np.float32], total: NDArray[np.float64]) -> None:
+    for i in range(values.shape[0]):
         total[i] += np.float64(values[i])
 
 
 @part
-def combine_mean(
-    values: NDArray[np.float32], count: int, total: NDArray[np.float64], number: NDArray[np.float64]
-) -> None:
-    for i in range(count):
+def add_present(values: NDArray[np.float32], total: NDArray[np.float64], number: NDArray[np.float64]) -> None:
+    for i in range(values.shape[0]):
         v = np.float64(values[i])
-        if v == v:
-            total[i] += v
-            number[i] += 1.0
+        there = v == v
+        total[i] += v if there else 0.0
+        number[i] += 1.0 if there else 0.0
 
 
 @part
-def statistics(
-    values: NDArray[np.float32],
-    at: int,
-    count: int,
-    scale: float,
-    stats: NDArray[np.float64],
-    extent: NDArray[np.int64],
+def add_means(
+    total: NDArray[np.float64],
+    number: NDArray[np.float64],
+    outer: NDArray[np.float64],
+    outer_number: NDArray[np.float64],
 ) -> None:
-    """avg, min, max of what is there, and where it begins and ends; scales the values."""
+    for i in range(total.shape[0]):
+        if number[i] > 0.0:
+            outer[i] += total[i] / number[i]
+            outer_number[i] += 1.0
+
+
+@part
+def means(total: NDArray[np.float64], number: NDArray[np.float64], out: NDArray[np.float32]) -> None:
+    for i in range(out.shape[0]):
+        out[i] = np.float32(total[i] / number[i] if number[i] > 0.0 else np.nan)
+
+
+@part
+def narrow(total: NDArray[np.float64], out: NDArray[np.float32]) -> None:
+    for i in range(out.shape[0]):
+        out[i] = np.float32(total[i])
+
+
+@reordering
+def present_total(values: NDArray[np.float32]) -> float:
     total = 0.0
-    number = 0
-    low = np.inf
-    high = -np.inf
-    first = -1
-    behind = 0
-    for i in range(count):
-        v = np.float64(values[at + i])
-        if v == v:
-            if scale != 1.0:
-                v *= scale
-                values[at + i] = np.float32(v)
-            total += v
-            number += 1
-            low = min(low, v)
-            high = max(high, v)
-            if first < 0:
-                first = i
-            behind = i + 1
-    extent[COUNT] = number
-    extent[FIRST_POINT] = first
-    extent[BEHIND_LAST_POINT] = behind
-    if number:
-        stats[0] = total / number
-        stats[1] = low
-        stats[2] = high
+    for i in range(values.shape[0]):
+        v = values[i]
+        total += np.float64(v if v == v else np.float32(0.0))
+    return total
+
+
+@part
+def present(values: NDArray[np.float32]) -> int:
+    number = np.int32(0)
+    for i in range(values.shape[0]):
+        number += np.int32(values[i] == values[i])
+    return number
+
+
+@part
+def bounds(values: NDArray[np.float32]) -> tuple[float, float]:
+    """Smallest and largest; a comparison with NaN is never true. Four at once: each waits for its own last
+    one only."""
+    a0 = a1 = a2 = a3 = np.float32(np.inf)
+    b0 = b1 = b2 = b3 = np.float32(-np.inf)
+    count = values.shape[0]
+    for i in range(3, count, 4):
+        v0, v1, v2, v3 = values[i - 3], values[i - 2], values[i - 1], values[i]
+        a0 = v0 if v0 < a0 else a0
+        a1 = v1 if v1 < a1 else a1
+        a2 = v2 if v2 < a2 else a2
+        a3 = v3 if v3 < a3 else a3
+        b0 = v0 if v0 > b0 else b0
+        b1 = v1 if v1 > b1 else b1
+        b2 = v2 if v2 > b2 else b2
+        b3 = v3 if v3 > b3 else b3
+    for i in range(count - count % 4, count):
+        v = values[i]
+        a0 = v if v < a0 else a0
+        b0 = v if v > b0 else b0
+    return np.float64(min(min(a0, a1), min(a2, a3))), np.float64(max(max(b0, b1), max(b2, b3)))
+
+
+@part
+def scale_by(values: NDArray[np.float32], factor: float) -> None:
+    for i in range(values.shape[0]):
+        values[i] = np.float32(np.float64(values[i]) * factor)
+
+
+@part
+def combine(
+    tables: Tables,
+    members: NDArray[np.int64],
+    parents: NDArray[np.int64],
+    start: int,
+    mode: int,
+    out: NDArray[np.float32],
+    child: NDArray[np.float32],
+    sums: NDArray[np.float64],
+) -> int:
+    """All members on one raster into `out`; returns how many of them have a value there."""
+    count = out.shape[0]
+    outer = sums[0, :count]
+    outer_number = sums[1, :count]
+    total = sums[2, :count]
+    number = sums[3, :count]
+    one = child[:count]
+    outer[:] = 0.0
+    outer_number[:] = 0.0
+    taken = 0
+    m = 0
+    while m < members.shape[0]:
+        begin = m
+        m += 1
+        while m < members.shape[0] and parents[m] == parents[begin]:
+            m += 1
+        nested = mode == AVG and m - begin > 1
+        if nested:
+            total[:] = 0.0
+            number[:] = 0.0
+        for k in range(begin, m):
+            read_series(tables, members[k], start, count, child, 0)
+            if not has_value(one):
+                continue
+            taken += 1
+            if mode != AVG:
+                add(one, outer)
+            elif nested:
+                add_present(one, total, number)
+            else:
+                add_present(one, outer, outer_number)
+        if nested:
+            add_means(total, number, outer, outer_number)
+    if taken == 0:
+        empty(out)
+    elif mode == AVG:
+        means(outer, outer_number, out)
     else:
-        stats[:] = np.nan
+        narrow(outer, out)
+    return taken
 
 
 @kernel(
@@ -191,14 +283,14 @@ def statistics(
     int64_1,
     int64_1,
     int64_1,
-    int64_1,
+    int64,
     int64_1,
     int64_1,
     float64_1,
     int64_1,
     float32_1,
-    float64_1,
-    int64_1,
+    float64_2,
+    int64_2,
     float32_1,
     float64_2,
 )
@@ -207,74 +299,48 @@ def read_many(
     members: NDArray[np.int64],
     parents: NDArray[np.int64],
     member_ends: NDArray[np.int64],
-    starts: NDArray[np.int64],
+    start: int,
     counts: NDArray[np.int64],
     modes: NDArray[np.int64],
     scales: NDArray[np.float64],
-    ends: NDArray[np.int64],
+    begins: NDArray[np.int64],
     out: NDArray[np.float32],
     stats: NDArray[np.float64],
-    extents: NDArray[np.int64],
+    found: NDArray[np.int64],
     child: NDArray[np.float32],
     sums: NDArray[np.float64],
 ) -> None:
     """Results r = 0, 1, ...: series members[member_ends[r-1]:member_ends[r]] combined by modes[r].
 
     Members with equal `parents` stand together; they are combined first (sub components to their component).
-    Result r lies at out[ends[r]-counts[r]:ends[r]], point i for time starts[r] + i * f (relative to BASE);
-    its statistics (avg, min, max) at stats[3r:], its extent at extents[3r:]. `child` and `sums` (4 x) have
-    room for
-    the longest result with several members.
+    Result r goes to counts[r] places of `out` from begins[r] on (where only statistics are wanted, each
+    result may take the place of the one before), point i for time start + i * f (relative to BASE). stats[r]
+    becomes avg, min, max; found[r] the number of values and that of the members that have one. `child` and
+    `sums` (4 x) have room for the longest result with several members.
     """
     tables = gather(flat)
-    total = sums[0]
-    number = sums[1]
-    outer = sums[2]
-    outer_number = sums[3]
     begin = np.int64(0)
-    for r in range(ends.shape[0]):
+    for r in range(member_ends.shape[0]):
         stop = member_ends[r]
-        count = counts[r]
-        at = ends[r] - count
+        at = begins[r]
+        values = out[at : at + counts[r]]
+        taken = 1
         if stop - begin == 1:
-            read_series(tables, members[begin], starts[r], count, out, at)
+            read_series(tables, members[begin], start, counts[r], out, at)
         else:
-            outer[:count] = 0.0
-            outer_number[:count] = 0.0
-            taken = 0
-            m = begin
-            while m < stop:
-                parent = parents[m]
-                total[:count] = 0.0
-                number[:count] = 0.0
-                inner = 0
-                while m < stop and parents[m] == parent:
-                    read_series(tables, members[m], starts[r], count, child, 0)
-                    if has_value(child, 0, count):
-                        inner += 1
-                        if modes[r] == AVG:
-                            combine_mean(child, count, total, number)
-                        else:
-                            combine_sum(child, count, total)
-                    m += 1
-                if inner:
-                    taken += 1
-                    if modes[r] == AVG:
-                        for i in range(count):
-                            if number[i] > 0.0:
-                                outer[i] += total[i] / number[i]
-                                outer_number[i] += 1.0
-                    else:
-                        for i in range(count):
-                            outer[i] += total[i]
-            for i in range(count):
-                if taken == 0:
-                    out[at + i] = np.float32(np.nan)
-                elif modes[r] == AVG:
-                    out[at + i] = np.float32(outer[i] / outer_number[i] if outer_number[i] > 0.0 else np.nan)
-                else:
-                    out[at + i] = np.float32(outer[i])
-        statistics(out, at, count, scales[r], stats[3 * r : 3 * r + 3], extents[3 * r : 3 * r + 3])
+            taken = combine(
+                tables, members[begin:stop], parents[begin:stop], start, modes[r], values, child, sums
+            )
+        if scales[r] != 1.0:
+            scale_by(values, scales[r])
+        number = present(values)
+        found[r, FILLED] = number
+        found[r, TAKEN] = taken
+        if number > 0:
+            stats[r, 0] = present_total(values) / number
+            stats[r, 1], stats[r, 2] = bounds(values)
+        else:
+            stats[r, :] = np.nan
         begin = stop
 
 
@@ -329,17 +395,13 @@ def select(
     out: NDArray[np.int64],
     parents: NDArray[np.int64],
 ) -> int:
-    """Series that answer for the host level: itself, else those of exactly one type, each with one sub type.
+    """Series that answer for a host which has none of its own: those of exactly one type, each with one sub
+    type.
 
     `order[type]` ranks types, the smallest is taken (the native scope has rank 0). Returns their number,
     sorted by
     component; `out` and `parents` have room for the whole chain.
     """
-    own = directory_find(tables.directory, series_key(host, metric, 0))
-    if own >= 0:
-        out[0] = own
-        parents[0] = 0
-        return 1
     best = np.int64(1) << 40
     series = directory_find(tables.directory, series_key(host, metric, HEAD))
     chain = series
@@ -412,6 +474,13 @@ def select_hosts(
     count = np.int64(0)
     for i in range(hosts.shape[0]):
         if hosts[i] >= 0:
+            own = directory_find(tables.directory, series_key(hosts[i], metrics[i], 0))
+            if own >= 0 and count < out.shape[0]:
+                out[count] = own
+                parents[count] = 0
+                count += 1
+                member_ends[i] = count
+                continue
             need = chain_length(tables, hosts[i], metrics[i])
             if count + need > out.shape[0]:
                 return -1

@@ -195,6 +195,63 @@ def test_no_aggregation_over_several_children(make_store: StoreMaker) -> None:
     assert result.error == "[METRICSTORE]> invalid aggregation"
 
 
+def test_children_without_a_value_in_range_take_no_part(make_store: StoreMaker) -> None:
+    store = make_store([Metric("t", 60), Metric("s", 60, "sum", "core")])
+    for name in (b"t", b"s"):
+        store.write(name + b",hostname=h,type=core,type-id=0 value=5 1700000000", "c")
+        store.write(name + b",hostname=h,type=core,type-id=1 value=6 1699990000", "c")
+    assert value(store, Query("t", "h")) == 5.0
+    assert value(store, Query("t", "h", "core", ("1", "0"), aggregate=True)) == 5.0
+    assert value(store, Query("s", "h")) == 5.0
+
+
+def test_an_answer_has_a_bound(make_store: StoreMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ccstore.read.MOST_POINTS", 100)
+    store = make_store()
+    store.write(b"cpu_load,hostname=h value=1 1700000000", "c")
+    for i in range(20):
+        store.write(b"flops_any,hostname=h,type=core,type-id=%d value=1 1700000000" % i, "c")
+    threads = Query("flops_any", "h", "core", tuple(map(str, range(20))))
+    first, second, third = store.query(
+        "c", START, START + 600, [Query("cpu_load", "h"), threads, Query("nosuch", "h")]
+    ).rows
+    assert first[0].error is None
+    assert len(second) == 20
+    refused = [result for result in second if result.error]
+    assert len(refused) == 11
+    assert "ask for less at once" in str(refused[0].error)
+    assert "unknown metric" in str(third[0].error)
+
+
+@pytest.mark.parametrize("times", [(-(1 << 62), 0), (0, 1 << 62), (-(1 << 62), 1 << 62)])
+def test_times_beyond_all_measure_are_refused(make_store: StoreMaker, times: tuple[int, int]) -> None:
+    store = make_store()
+    store.write(b"cpu_load,hostname=h value=1 1700000000", "c")
+    with pytest.raises(InvalidRange, match="invalid time range"):
+        store.query("c", *times, [Query("cpu_load", "h")])
+    ((result,),) = store.query("c", 1 << 53, 1 << 53, [Query("cpu_load", "h")]).rows
+    assert result.to == 1 << 53
+
+
+@given(
+    st.dictionaries(st.integers(0, 300), st.floats(-1e6, 1e6, width=32), max_size=300), st.integers(0, 300)
+)
+def test_statistics_are_those_of_the_values(values: dict[int, float], count: int) -> None:
+    store = MetricStore({"c": [Metric("m", 60)]}, StoreOptions(), clock=lambda: START + 60.0 * 400)
+    store.write(b"m,hostname=h value=0 %d" % (START - 60), "c")
+    for slot, one in values.items():
+        store.write(f"m,hostname=h value={one!r} {START + 60 * slot}".encode(), "c")
+    ((result,),) = store.query("c", START, START + 60 * count, [Query("m", "h")], with_data=False).rows
+    there = [one for slot, one in values.items() if slot < count]
+    if there:
+        assert (result.min, result.max) == (min(there), max(there))
+        assert result.avg == pytest.approx(math.fsum(there) / len(there), rel=1e-9, abs=1e-6)
+    else:
+        assert math.isnan(result.avg)
+        assert math.isnan(result.min)
+        assert math.isnan(result.max)
+
+
 def test_a_negative_scale_swaps_minimum_and_maximum(make_store: StoreMaker) -> None:
     store = make_store()
     store.write(b"cpu_load,hostname=h value=1 1700000000\ncpu_load,hostname=h value=3 1700000060", "c")
