@@ -52,7 +52,7 @@ export default defineConfig({
     target: "es2022",
     assetsInlineLimit: 0, // the content security policy allows no data: scripts, keep everything a file
     rollupOptions: {
-      input: { index: "index.html", login: "login.html", message: "message.html" },
+      input: { index: "index.html", login: "login.html", message: "message.html", playground: "playground.html" },
       // What most views share comes with the first script, in one piece; drawing and views come when needed.
       output: { manualChunks: (id) => (/\/src\/lib\/(api|ui)\/|\/src\/lib\/[^/]+\.ts$/.test(id) ? "shared" : undefined) },
     },

@@ -21,6 +21,7 @@ from ccserver.rest import (
     machine,
     metricstore,
     pages,
+    playground,
     settings,
     sites,
     static,
@@ -53,6 +54,7 @@ def create_application(web: Web, mounts: Mapping[str, Application] | None = None
     pages.register(routes, web)
     login.register(routes, web)
     graphql.register(routes)
+    playground.register(routes, web)
     custom = web.site.config.main.static_files
     roots = [] if web.site.config.main.embed_static_files or not custom else [Path(custom)]
     static.register(routes, static.StaticFiles(*roots))
