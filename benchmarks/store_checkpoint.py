@@ -11,11 +11,12 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from ccstore import Metric, MetricStore, StoreOptions
+from ccstore import CheckpointReport, Metric, MetricStore, StoreOptions
 
 START = 1700000000
 HOSTS = 100
@@ -82,59 +83,92 @@ def plain_load(folder: Path) -> float:
     return time.perf_counter() - begin
 
 
+def timed(work: Callable[[], CheckpointReport]) -> tuple[CheckpointReport, float]:
+    """What it says, and the processor time of the whole process."""
+    begin = time.process_time()
+    report = work()
+    return report, time.process_time() - begin
+
+
+def full(store: MetricStore) -> Callable[[], CheckpointReport]:
+    assert store._checkpoints is not None
+    store._checkpoints.go_on_from([])
+    return store.checkpoint
+
+
+def median(numbers: list[float]) -> float:
+    return float(np.median(numbers))
+
+
 def main() -> None:
-    series, samples = (int(one) for one in (sys.argv[1:] or ("10000", "480")))
+    series, samples = (int(one) for one in (sys.argv[1:] or ("20000", "1440")))
     metrics = {"c": [Metric("m", 60, "sum", "hwthread")]}
     with tempfile.TemporaryDirectory(dir=".") as name:
         folder = Path(name)
-        store = MetricStore(
-            metrics, StoreOptions(directory=folder / "store", retention=14 * 86400), lambda: NOW
-        )
+        options = StoreOptions(directory=folder / "store", retention=14 * 86400)
+        store = MetricStore(metrics, options, lambda: NOW)
         store.restore()
         filled(store, series, samples)
         numbers = np.random.default_rng(2).random((series, samples), np.float32)
         with Stalls(store, START + 60 * samples) as quiet:
             time.sleep(1)
-        saves, ours, size = [], [], 0
-        for _ in range(3):
+        saves, fulls, increments, processors = [], [], [], []
+        sizes = [0, 0]
+        for _ in range(5):
             saves.append(plain_save(folder, numbers))
-            report = store.checkpoint()
-            ours.append(report.seconds)
-            size = report.size
+            report, processor = timed(full(store))
+            fulls.append(report.seconds)
+            processors.append(processor)
+            sizes[0] = report.size
+            report, _ = timed(store.checkpoint)
+            increments.append(report.seconds)
+            sizes[1] = report.size
         with Stalls(store, START + 60 * samples) as busy:
-            for _ in range(3):
-                store.checkpoint()
+            for _ in range(5):
+                full(store)()
+        with Stalls(store, START + 60 * samples) as busy_saving:
+            for _ in range(5):
+                plain_save(folder, numbers)
         with Stalls(store, START + 60 * samples) as freeing:
             begin = time.perf_counter()
             while time.perf_counter() < begin + 1:
                 store.free([["c"]], START)
-        loads, restores = [], []
-        for _ in range(3):
-            loads.append(plain_load(folder))
-            again = MetricStore(
-                metrics, StoreOptions(directory=folder / "store", retention=14 * 86400), lambda: NOW
-            )
-            restores.append(again.restore())
-        mine, plain = min(ours), min(saves)
-        print(f"{series} series x {samples} samples = {series * samples / 1e6:.1f} million")
-        print(
-            f"checkpoint {mine:.3f} s, {size / 1e6:.1f} MB; numpy.save {plain:.3f} s, "
-            f"{numbers.nbytes / 1e6:.1f} MB; ratio {mine / plain:.1f} in time, "
-            f"{size / numbers.nbytes:.2f} in size"
-        )
-        best = min(one.seconds for one in restores)
-        print(
-            f"restore    {best:.3f} s, {restores[0].samples / best / 1e6:.1f} million samples/s; "
-            f"numpy.load {min(loads):.3f} s; ratio {best / min(loads):.1f}"
-        )
-        print(f"writer, nothing else going on   {quiet}")
-        print(f"writer during checkpoints       {busy}")
-        print(f"writer during free              {freeing}")
         with Stalls(store, START + 60 * samples) as dropping:
             begin = time.perf_counter()
             store._retention.drop_before(START + 60 * (samples + 10**6))
             store._retention.recycle()
             took = time.perf_counter() - begin
+        # As after a crash: what the disk has is all there is.
+        assert store._claim is not None
+        store._claim.close()
+        loads, restores, processors_of_restore = [], [], []
+        for _ in range(5):
+            loads.append(plain_load(folder))
+            again = MetricStore(metrics, options, lambda: NOW)
+            processor = time.process_time()
+            restores.append(again.restore())
+            processors_of_restore.append(time.process_time() - processor)
+            assert again._claim is not None
+            again._claim.close()
+            del again
+        mine, plain = median(fulls), median(saves)
+        print(f"{series} series x {samples} samples = {series * samples / 1e6:.1f} million; medians of 5")
+        print(
+            f"full checkpoint {mine:.3f} s ({median(processors):.3f} s of processors), "
+            f"{sizes[0] / 1e6:.1f} MB; numpy.save {plain:.3f} s, {numbers.nbytes / 1e6:.1f} MB; "
+            f"ratio {mine / plain:.1f} in time, {sizes[0] / numbers.nbytes:.2f} in size"
+        )
+        print(f"increment       {median(increments):.3f} s, {sizes[1] / 1e6:.1f} MB")
+        best = median([one.seconds for one in restores])
+        print(
+            f"restore         {best:.3f} s ({median(processors_of_restore):.3f} s of processors), "
+            f"{restores[0].samples / best / 1e6:.1f} million samples/s; "
+            f"numpy.load {median(loads):.3f} s; ratio {best / median(loads):.1f}"
+        )
+        print(f"writer, nothing else going on   {quiet}")
+        print(f"writer during checkpoints       {busy}")
+        print(f"writer during numpy.save        {busy_saving}")
+        print(f"writer during free              {freeing}")
         print(f"writer while all series are dropped in {took:.2f} s  {dropping}")
 
 

@@ -1,5 +1,6 @@
 """An embeddable in-memory store for node metrics."""
 
+from ccstore.claim import DirectoryInUse
 from ccstore.read import InvalidRange
 from ccstore.resampling import resample
 from ccstore.store import MetricStore
@@ -12,6 +13,7 @@ from ccstore.types import (
     Query,
     QueryAnswer,
     Rejection,
+    RestoreProgress,
     RestoreReport,
     Run,
     SeriesResult,
@@ -22,6 +24,7 @@ from ccstore.types import (
 
 __all__ = [
     "CheckpointReport",
+    "DirectoryInUse",
     "ImportReport",
     "InvalidRange",
     "LastValues",
@@ -31,6 +34,7 @@ __all__ = [
     "Query",
     "QueryAnswer",
     "Rejection",
+    "RestoreProgress",
     "RestoreReport",
     "Run",
     "SeriesResult",

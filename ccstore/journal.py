@@ -13,11 +13,12 @@ import struct
 import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from ccstore.checkpoint import compress, decompress, move_aside, sync_directory
+from ccstore.steps import step
 
 log = logging.getLogger(__name__)
 
@@ -137,6 +138,11 @@ class Journal:
             return self._durable >= target and not self._incomplete
 
     @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return self._older + self._end
+
+    @property
     def wants_checkpoint(self) -> bool:
         """Whether the journal has reached its limit, or lacks something."""
         return self._older + self._end >= self._limit or self._incomplete > 0
@@ -160,6 +166,7 @@ class Journal:
                         move_aside(path)
                     else:
                         path.unlink()
+                    step("journal: file removed")
                 except OSError as error:
                     log.warning("%s: in a checkpoint, but could not be removed: %s", path, error)
             self._measure()
@@ -252,6 +259,7 @@ class Journal:
             for record in records(entries):
                 end += self._put(record, end)
                 self._records += 1
+                step("journal: record written")
         except OSError:
             os.ftruncate(self._fd, self._end)
             raise
@@ -282,6 +290,7 @@ class Journal:
             os.close(fd)
             raise
         self._fd, self._open, self._end, self._dirty = fd, number, HEADER.size, True
+        step("journal: file made")
 
     def _close_file(self) -> None:
         try:
@@ -298,6 +307,7 @@ class Journal:
             self._dirty = False
             os.fdatasync(self._fd)
             self._syncs += 1
+            step("journal: synced")
 
     def _measure(self) -> None:
         self._older = 0
@@ -379,8 +389,9 @@ class DamagedJournal(Exception):
     """A file that is not, or not completely, a journal."""
 
 
-def entries_of(path: Path) -> Iterator[Entry]:
-    """All messages of a file that are whole; what a crash has left at its end is ignored.
+def entries_of(path: Path, advance: Callable[[int], None] = lambda size: None) -> Iterator[Entry]:
+    """All messages of a file that are whole; what a crash has left at its end is ignored. `advance` is told
+    how many bytes have been read since it was called last.
 
     Raises DamagedJournal: at once for a foreign file, after the last message when there was damage before it.
     """
@@ -406,7 +417,9 @@ def entries_of(path: Path) -> Iterator[Entry]:
                 trouble = trouble or f"bytes {at} to {following} are damaged"
                 at, parts = following, []
                 continue
-            piece, flags, at = found
+            piece, flags, behind = found
+            advance(behind - at)
+            at = behind
             if not flags & CONTINUED:
                 parts = [piece]
             elif parts:

@@ -86,12 +86,12 @@ class Retention:
         """
         with self._pass:
             dropped = 0
-            self._progress[removal.GROUP] = 0
+            self._progress[removal.NEXT_GROUP] = 0
             while True:
                 self._begin()
                 with self._lock:
                     groups = int(self._tables.counts[layout.GROUP_COUNT])
-                    begin = int(self._progress[removal.GROUP])
+                    begin = int(self._progress[removal.NEXT_GROUP])
                     stop = min(begin + _GROUPS_PER_HOLD, groups)
                     removal.retire(
                         self._tables.flat,
@@ -104,7 +104,7 @@ class Retention:
                         self._progress,
                     )
                 dropped += self._end()
-                if int(self._progress[removal.GROUP]) >= groups:
+                if int(self._progress[removal.NEXT_GROUP]) >= groups:
                     return dropped
 
     def free(self, series: NDArray[np.int64], to: int) -> int:
@@ -112,10 +112,10 @@ class Retention:
         series."""
         with self._pass:
             freed = 0
-            self._progress[removal.GROUP] = 0
-            while int(self._progress[removal.GROUP]) < len(series):
+            self._progress[removal.NEXT_GROUP] = 0
+            while int(self._progress[removal.NEXT_GROUP]) < len(series):
                 self._begin()
-                done = int(self._progress[removal.GROUP])
+                done = int(self._progress[removal.NEXT_GROUP])
                 with self._lock:
                     freed += removal.free_series(
                         self._tables.flat,
@@ -160,8 +160,14 @@ class Retention:
 
     def _bytes_in_use(self) -> int:
         """Without the pages that are free as soon as the reads now going on have ended."""
-        waiting = sum(len(removed.pages) for removed in self._limbo.copy())
-        return self._tables.resident_bytes() - waiting * layout.PAGE_BYTES
+        waiting = [removed.pages for removed in self._limbo.copy()]
+        if not waiting:
+            return self._tables.resident_bytes()
+        pages = np.concatenate(waiting)
+        state = self._tables.pages[pages, layout.STATE]
+        units = int((1 << ((state & 3) + ((state >> 2) & 3))).sum())
+        size = units * layout.UNIT_BYTES + len(pages) * layout.PAGE_BYTES
+        return self._tables.resident_bytes() - size
 
     def enforce_cap(self, cap: int, now: int, retention: float) -> None:
         """Over the cap: protected data first, then what is older than 75 %, 50 %, 25 % of the retention."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,11 +16,13 @@ from numpy.typing import NDArray
 from ccstore import foreign
 from ccstore.append import REASONS, Writer
 from ccstore.checkpoint import CheckpointWriter, checkpoints, move_aside
+from ccstore.claim import claim
 from ccstore.journal import DamagedJournal, Journal, entries_of, journals, last_number
 from ccstore.kernels import grammar, layout, reading
 from ccstore.read import Reader
-from ccstore.restore import Restorer, journal_after
+from ccstore.restore import ProgressMeter, Restorer, journal_after, total_size
 from ccstore.retention import Readers, Retention
+from ccstore.steps import step
 from ccstore.tables import Component, StoreTables
 from ccstore.types import (
     CheckpointReport,
@@ -30,6 +33,7 @@ from ccstore.types import (
     Query,
     QueryAnswer,
     ResampleAlgorithm,
+    RestoreProgress,
     RestoreReport,
     Run,
     StoredSeries,
@@ -61,6 +65,7 @@ class MetricStore:
         self._options = options
         self._clock = clock
         self._lock = threading.Lock()
+        self._claim = claim(options.directory) if options.directory else None
         self._tables = StoreTables(clusters, options.memory_cap)
         self._journal = _journal(options)
         self._writer = Writer(self._tables, self._lock, options.retention, options.max_future, self._journal)
@@ -71,8 +76,11 @@ class MetricStore:
         self._readers = Readers()
         self._retention = Retention(self._tables, self._lock, self._readers)
         self._checkpoints = (
-            CheckpointWriter(self._tables, self._lock, options.directory) if options.directory else None
+            CheckpointWriter(self._tables, self._lock, options.directory, workers(options))
+            if options.directory
+            else None
         )
+        self._meter = ProgressMeter()
         self._checkpointing = threading.Lock()
         now = clock()
         # A quarter: what a pass just misses is still gone half a retention after its time.
@@ -163,10 +171,14 @@ class MetricStore:
         if directory is None:
             self.ready = True
             return RestoreReport()
+        assert self._checkpoints is not None
         started = time.perf_counter()
         cutoff = int(self._clock() - self._options.retention)
-        restorer = Restorer(self._tables, self._lock, directory)
+        files = [path for _, path in (*checkpoints(directory), *journals(directory))]
+        self._meter.begin(total_size(files))
+        restorer = Restorer(self._tables, self._lock, directory, workers(self._options), self._meter)
         report = restorer.restore(cutoff, self._hosts_in_use(cutoff))
+        self._checkpoints.go_on_from(restorer.chain)
         messages, damaged = self._replay(directory, restorer.journal)
         if messages:
             # A journal does not know how old its samples are by now.
@@ -175,13 +187,17 @@ class MetricStore:
             # What was read of a damaged file is in memory only.
             self._next_checkpoint = self._clock()
         marks = foreign.Marks(directory)
-        files = foreign.new_files(directory, marks)
-        imported = self._import(files) if files else None
+        found = foreign.new_files(directory, marks)
+        imported = self._import(found) if found else None
+        self._meter.end()
         self.ready = True
+        step("restore: done")
         if imported is not None:
             try:
                 self.checkpoint()
-                marks.add(files)
+                step("import: saved")
+                marks.add(found)
+                step("import: marked")
             except OSError as error:
                 log.error("what was imported could not be saved, the next start imports it again: %s", error)
         return replace(
@@ -201,10 +217,11 @@ class MetricStore:
                 continue
             before = messages
             try:
-                for entry in entries_of(path):
+                for entry in entries_of(path, self._meter.advance):
                     cluster = entry.cluster.decode("utf-8", "surrogateescape")
                     self._writer.replay(entry.message, cluster, entry.time)
                     messages += 1
+                    step("restore: message replayed")
             except (DamagedJournal, OSError) as error:
                 log.warning("%s: %s", path, error)
                 damaged += 1
@@ -230,6 +247,11 @@ class MetricStore:
         window = (int(now - self._options.retention), int(now + self._options.max_future))
         return foreign.Importer(self._tables, self._lock).run(files, *window)
 
+    @property
+    def progress(self) -> RestoreProgress:
+        """How far `restore` is."""
+        return self._meter.value()
+
     def in_use(self, used_nodes: UsedNodes) -> None:
         """From now on retention and restore spare the hosts of running jobs that this function names.
 
@@ -250,7 +272,7 @@ class MetricStore:
             near = self._tables.resident_bytes() > 0.8 * self._options.memory_cap
             self._next_cap_check = now + (30 if near else 300)
         if self._journal is not None and self.ready and now >= self._no_checkpoint_before:
-            if now < self._next_checkpoint and not self._journal.wants_checkpoint:
+            if now < self._next_checkpoint and not self._journal_wants_checkpoint():
                 return
             # A disk that cannot keep up asks again and again; more checkpoints would not help it.
             self._no_checkpoint_before = now + _RETRY
@@ -260,6 +282,16 @@ class MetricStore:
             except OSError as error:
                 self._next_checkpoint = min(self._next_checkpoint, self._no_checkpoint_before)
                 log.error("checkpoint failed, next try in %d s: %s", _RETRY, error)
+
+    def _journal_wants_checkpoint(self) -> bool:
+        assert self._journal is not None
+        if self._journal.wants_checkpoint:
+            return True
+        per_host = self._options.journal_limit_per_host
+        hosts = np.count_nonzero(
+            self._tables.hosts[: self._tables.counts[layout.HOST_COUNT], layout.HOST_SERIES]
+        )
+        return 0 < per_host * max(int(hosts), 1) <= self._journal.size
 
     def _retain(self, now: float) -> None:
         """One retention pass; hosts of running jobs are spared, all hosts when nobody can tell which these
@@ -297,11 +329,14 @@ class MetricStore:
             return CheckpointReport()
         started = time.perf_counter()
         with self._checkpointing:
+            now = self._clock()
             journal = self._writer.switch_journal()
+            step("journal: switched")
             with self._readers.reading():
-                written = self._checkpoints.write(self._clock(), journal)
+                written = self._checkpoints.write(now, journal)
             self._journal.forget(journal)
-        return CheckpointReport(written.series, written.rows, written.size, time.perf_counter() - started)
+            self._checkpoints.remove(self._checkpoints.outdated(int(now - self._options.retention)))
+        return CheckpointReport(written.series, written.pages, written.size, time.perf_counter() - started)
 
     def free(self, selectors: Sequence[Sequence[str]], to: int) -> int:
         """Removes what ends before `to` at and below each level; returns the number of segments (pages of
@@ -412,6 +447,13 @@ class MetricStore:
         finally:
             if self._journal is not None:
                 self._journal.close()
+            if self._claim is not None:
+                self._claim.close()
+
+
+def workers(options: StoreOptions) -> int:
+    """Threads that write checkpoints, restore and archive."""
+    return options.num_workers or min((os.cpu_count() or 1) // 2 + 1, 10)
 
 
 def _journal(options: StoreOptions) -> Journal | None:

@@ -39,6 +39,7 @@ ANY = "*"
 """In place of a cluster's name: the metric table of every cluster that is not named."""
 
 _MOST_SERIES = 1 << 24
+_MOST_PAGES = (1 << 31) - 1
 _MOST_HOSTS = 1 << 20
 _MOST_COMPONENTS = 1 << 22
 _MOST_CLUSTERS = 4096
@@ -62,19 +63,22 @@ class StoreTables:
 
     def __init__(self, clusters: Mapping[str, Sequence[Metric]], memory_cap: int) -> None:
         room = memory_cap or physical_memory()
-        pages = max(room // (4 * layout.PAGE), 1024)
+        units = min(max(room // layout.UNIT_BYTES, 1 << 15), (1 << 32) - 1)
         self.counts = np.zeros(layout.COUNTS, np.int64)
-        self.counts[[layout.FREE_PAGES, layout.FREE_GROUPS, layout.FREE_SEGMENTS]] = -1
+        self.counts[layout.FREE_SEGMENTS] = -1
+        self.counts[layout.FREE_GROUPS : layout.FREE_ROWS + 1] = -1
+        self.counts[layout.EPOCH] = 1
         self.counts[[layout.LAST_ALIAS, layout.ANY_CLUSTER]] = -1
         self.alias = _byte_table(1 << 24, 1 << 31, 1 << 12)
         self.names = _byte_table(1 << 23, 1 << 30, 1 << 12)
-        self.directory = np.zeros((1 << 12, 2), np.int64)
+        self.directory = np.zeros(1 << 12, np.int32)
         self.series = reserve(_MOST_SERIES, 16, np.int32)
         self.segments = reserve(4 * _MOST_SERIES, 3, np.int32)
-        self.groups = reserve(_MOST_SERIES // layout.ROWS, 8, np.int32)
-        self.pages = reserve(pages, 4, np.int32)
-        self.slots = reserve(pages, layout.PAGE, np.float32, huge=True).reshape(-1)
-        self.counts[layout.PAGE_LIMIT] = min(len(self.pages), len(self.slots) // layout.PAGE)
+        self.groups = reserve(_MOST_SERIES, 8, np.int32)
+        self.pages = reserve(min(units, _MOST_PAGES), 5, np.int32)
+        self.slots = reserve(units, layout.UNIT, np.float32, huge=True).reshape(-1)
+        self.counts[layout.PAGE_LIMIT] = len(self.pages)
+        self.counts[layout.UNIT_LIMIT] = len(self.slots) // layout.UNIT
         self.hosts = reserve(_MOST_HOSTS, 8, np.int32)
         self.components = reserve(_MOST_COMPONENTS, 4, np.int32)
         self.clusters = np.zeros(_MOST_CLUSTERS, np.int64)
@@ -240,10 +244,11 @@ class StoreTables:
             self.names = self._larger(self.names)
         if 3 * (self.counts[DIRECTORY_COUNT] + 8) >= 2 * len(self.directory):
             # Keys that were taken out leave their places: often there is room enough without them.
-            living = np.count_nonzero((self.directory[:, 0] != 0) & (self.directory[:, 1] >= 0))
-            size = len(self.directory) * (2 if 3 * living > len(self.directory) else 1)
-            directory = np.zeros((size, 2), np.int64)
-            self.counts[DIRECTORY_COUNT] = lookup.move_directory(self.directory, directory)
+            living = np.count_nonzero((self.directory != 0) & (self.directory != lookup.TAKEN_OUT))
+            directory = np.zeros(
+                len(self.directory) * (2 if 3 * living > len(self.directory) else 1), np.int32
+            )
+            self.counts[DIRECTORY_COUNT] = lookup.move_directory(self.flat, directory)
             self.directory = directory
         self._flatten()
 
@@ -258,7 +263,8 @@ class StoreTables:
         """Memory in use, without what the interpreter needs."""
         c = self.counts
         return int(
-            int(c[layout.PAGES_IN_USE]) * layout.PAGE_BYTES
+            int(c[layout.UNITS_IN_USE]) * layout.UNIT_BYTES
+            + int(c[layout.PAGES_IN_USE]) * layout.PAGE_BYTES
             + int(c[layout.SERIES_COUNT]) * 64
             + int(c[layout.GROUP_COUNT]) * 32
             + int(c[layout.SEGMENT_COUNT]) * 12

@@ -172,6 +172,21 @@ class RestoreReport:
 
 
 @dataclass(frozen=True, slots=True)
+class RestoreProgress:
+    """How far a restore is: bytes of files that there are and that have been read, series made, seconds."""
+
+    bytes_total: int = 0
+    bytes_done: int = 0
+    series: int = 0
+    seconds: float = 0.0
+
+    @property
+    def fraction(self) -> float:
+        """From 0 to 1."""
+        return self.bytes_done / self.bytes_total if self.bytes_total else 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class ImportReport:
     """What came from checkpoints of other programs: hosts, files read, files that are damaged (what could be
     read of them counts), samples stored, and per metric that is not configured the series left out."""
@@ -185,7 +200,8 @@ class ImportReport:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointReport:
-    """What was written: series, pages of slots, bytes of the file (0: nothing to do), seconds it took."""
+    """What was written: series, pages (those that changed since the checkpoint before), bytes of the file (0:
+    nothing to do), seconds it took."""
 
     series: int = 0
     pages: int = 0
@@ -198,9 +214,10 @@ class StoreOptions:
     """How a store behaves. Contract: spec/metric-store.md 12.1.
 
     `directory` takes checkpoints and journal (None: memory only); `retention`, `checkpoint_interval` and
-    `max_future`
-    are seconds, `memory_cap` bytes (0: none). `journal_limit` is the size in bytes at which the journal asks
-    for a checkpoint. Queries that ask for a resolution get it from `minimum_points` on.
+    `max_future` are seconds, `memory_cap` bytes (0: none). `journal_limit` is the size in bytes at which the
+    journal asks for a checkpoint, `journal_limit_per_host` (0: none) the same for each host with data.
+    `num_workers` threads (0: half of the processors and one, at most 10) write checkpoints and restore.
+    Queries that ask for a resolution get it from `minimum_points` on.
     """
 
     directory: Path | None = None
@@ -210,5 +227,6 @@ class StoreOptions:
     max_future: float = 600
     journal: bool = True
     journal_limit: int = 1 << 30
+    journal_limit_per_host: int = 0
     num_workers: int = 0
     minimum_points: int = 1000

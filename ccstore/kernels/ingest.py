@@ -72,9 +72,9 @@ from ccstore.kernels.layout import (
     NAME,
     PARENT,
     PREDICTED,
-    ROWS,
     SAMPLES,
     SEGMENT_COUNT,
+    SERIES_COUNT,
     SPACE_CLUSTER,
     SPACE_COMPONENT,
     SPACE_HOST,
@@ -518,7 +518,7 @@ def resolve(
             component = component_number(
                 tables, scratch, component_start, free, type_end, component, subtype_start, subtype_end
             )
-    series = directory_find(tables.directory, series_key(host, metric, component))
+    series = directory_find(tables, series_key(host, metric, component))
     if series < 0:
         series = new_series(tables, host, metric, component)
     return STORED, series, flags, time, value
@@ -540,7 +540,8 @@ def room_in_ranges(tables: Tables) -> bool:
     """Whether the tables that never move can take one new series."""
     counts = tables.counts
     return (
-        (counts[GROUP_COUNT] + 2) * ROWS < tables.series.shape[0]
+        counts[SERIES_COUNT] + 8 < tables.series.shape[0]
+        and counts[GROUP_COUNT] + 2 < tables.groups.shape[0]
         and counts[SEGMENT_COUNT] + 2 < tables.segments.shape[0]
         and counts[HOST_COUNT] + 2 < tables.hosts.shape[0]
         and counts[COMPONENT_COUNT] + 3 < tables.components.shape[0]

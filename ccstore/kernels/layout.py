@@ -2,13 +2,15 @@
 
 All tables are address ranges reserved once and never moved (ccstore/memory.py), so that readers need no lock.
 
-Cost model: a series costs 64 bytes (its row in `series`), 16 bytes (its segment), about 50 bytes of directory
-and, while senders use it, about 130 bytes of alias. Samples cost 4 bytes in pages of 4 series x 64 slots.
+Cost model: a series costs 64 bytes (its row in `series`), 12 bytes (its segment), 8 to 32 bytes (its group),
+12 to 24 bytes of directory and, while senders use it, about 100 bytes of alias. A page costs 20 bytes and
+4 bytes for each of its slots; pages begin with 8 slots a series and grow to 64, so that a series never has
+much more room than it has samples (benchmarks/store_memory.py).
 
 A *slot number* k counts steps of f seconds: the slot's nominal time is BASE + k * f + offset, where the
-offset
-belongs to a segment of the series (spec/metric-store.md 3.3). Slot numbers never repeat within a series, and
-page window w of a group holds slots 64 w .. 64 w + 63, whatever the offsets are.
+offset belongs to a segment of the series (spec/metric-store.md 3.3). Slot numbers never repeat within a
+series. Series of one host and step share pages (a *group*, of 1, 2 or 4 series): a page holds a run of slot
+numbers of each of them, whatever their offsets are.
 """
 
 from __future__ import annotations
@@ -28,13 +30,11 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 # 2020-01-01: slot numbers and times relative to it fit 32 bits until 2088, even at one sample a second.
 BASE = 1577836800
 
-ROWS = 4  # series of a group
-ROW_BITS = 2
-SLOTS = 64  # slots of a page
-SLOT_BITS = 6
-SLOT_MASK = SLOTS - 1
-PAGE = ROWS * SLOTS
-PAGE_BYTES = 4 * PAGE + 16  # with its row in `pages`
+UNIT = 8  # slots: pages are multiples of it in size and place
+UNIT_BITS = 3
+UNIT_BYTES = 4 * UNIT
+LARGEST = 64  # slots of a page
+PAGE_BYTES = 20  # its row in `pages`
 
 # series[:, ...], int32: one cache line per series
 METRIC = 0
@@ -44,13 +44,14 @@ NEXT = 3  # next series of the same host and metric, -1 at the end
 LAST = 4  # newest slot number
 TIME = 5  # time stamp of the newest sample, relative to BASE
 OFFSET = 6  # of the newest segment: a copy for writers
-FIRST = 7  # first slot number of the newest segment: a copy for writers
+GROUP = 7
 SEGMENT = 8  # newest row of `segments`: the one readers use
 SHIFT = 9  # consecutive samples early (-) or late (+) by more than f/4
 DEVIATION = 10  # sum of their deviations, or of those of a young segment
 AGE = 11  # samples of the newest segment, up to YOUNG
 STEP = 12  # f
 ALIVE = 13
+BEGIN = 14  # slots before this one have been freed: older checkpoints may still have them
 
 YOUNG = 8
 
@@ -66,13 +67,16 @@ GROUP_HOST = 2
 GROUP_USED = 3  # rows given out
 GROUP_ALIVE = 4  # rows with a living series
 GROUP_NEXT = 5  # next group of the host
-GROUP_STEP = 6
+GROUP_FIRST = 6  # series of row 0, the others follow
+GROUP_ROWS = 7  # 1, 2 or 4
 
 # pages[:, ...], int32
-WINDOW = 0
+PAGE_START = 0  # its first slot
 OLDER = 1
 NEWER = 2
-CHANGED = 3  # written to since the last checkpoint; always assumed of the newest page of a group
+PAGE_AT = 3  # unit of `slots` at which its rows begin, one after the other; unsigned
+STATE = 4  # log2 of units a row | log2 of rows << 2 | number of the checkpoint it changed after << 8
+CLASSES = 6  # of pages: log2 of their units
 
 # hosts[:, ...], int32
 HOST_CLUSTER = 0
@@ -100,8 +104,8 @@ SEGMENT_COUNT = 3
 HOST_COUNT = 4
 COMPONENT_COUNT = 5
 DIRECTORY_COUNT = 6
-FREE_PAGES = 7  # head of a list linked through OLDER
-FREE_GROUPS = 8
+UNIT_COUNT = 7
+UNITS_IN_USE = 8
 FREE_SEGMENTS = 9
 PAGES_IN_USE = 10
 SERIES_LIVING = 11
@@ -115,7 +119,12 @@ SAMPLES = 18
 SUBTYPE_IGNORED = 19
 PREDICTED = 20
 TABLE_COUNT = 21
-COUNTS = 32
+UNIT_LIMIT = 22
+EPOCH = 23  # checkpoints begun
+FREE_GROUPS = 24  # heads of lists linked through GROUP_NEXT: of 1, 2, 4 rows
+FREE_PAGES = 27  # heads of lists linked through OLDER, by class
+FREE_ROWS = 33  # head of a list, linked the same way, of rows of `pages` without slots
+COUNTS = 40
 
 # entries of a ByteTable, int64
 START = 0
@@ -154,7 +163,7 @@ class Tables(NamedTuple):
 
     alias: ByteTable
     names: ByteTable
-    directory: NDArray[np.int64]
+    directory: NDArray[np.int32]
     series: NDArray[np.int32]
     segments: NDArray[np.int32]
     groups: NDArray[np.int32]
@@ -190,7 +199,7 @@ TABLES = types.Tuple(  # type: ignore[no-untyped-call]
     (
         *BYTE_TABLE,
         *BYTE_TABLE,
-        int64_2,
+        int32_1,
         int32_2,
         int32_2,
         int32_2,

@@ -9,11 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccstore.kernels.layout import (
+    COMPONENT,
     DIRECTORY_COUNT,
     ENTRIES,
     ENTRY_LIMIT,
     HASH,
+    HOST,
     KEY,
+    METRIC,
     START,
     TABLES,
     TEXT_END,
@@ -24,6 +27,7 @@ from ccstore.kernels.layout import (
     Tables,
     bytes1,
     gather,
+    int32_1,
     int64,
     int64_1,
     int64_2,
@@ -223,11 +227,12 @@ def room(
 
 
 # -- the directory: (host, metric, component) -> series --------------------------------------------------
+#
+# A place holds 1 + the number of a series, whose row spells the key, or the negative of that when the series
+# is the head of the chain of all components of its host and metric: 4 bytes an entry instead of 16.
 
 HEAD = 0xFFFFFF  # in place of a component: the first series of a chain of all components
-OPEN_GROUP = (
-    0xFFFF  # in place of a metric: the group of a host and step (in place of the component) with free rows
-)
+TAKEN_OUT = -(1 << 31)
 
 
 @part
@@ -245,48 +250,64 @@ def mix(key: int) -> int:
 
 
 @part
-def directory_find(directory: NDArray[np.int64], key: int) -> int:
-    """Number stored under the key, or -1."""
+def directory_place(tables: Tables, key: int) -> int:
+    """Where a key is in the directory, or the negative of 1 + the empty place at which it may be put."""
+    directory = tables.directory
     mask = directory.shape[0] - 1
+    host = key >> 40
+    metric = (key >> 24) & 0xFFFF
+    component = key & HEAD
     at = mix(key) & mask
     while True:
-        found = directory[at, 0]
-        if found == key + 1:
-            return directory[at, 1]
+        found = np.int64(directory[at])
         if found == 0:
-            return -1
+            return -1 - at
+        if found != TAKEN_OUT and (found < 0) == (component == HEAD):
+            row = tables.series[abs(found) - 1]
+            if (
+                row[HOST] == host
+                and row[METRIC] == metric
+                and (component == HEAD or row[COMPONENT] == component)
+            ):
+                return at
         at = (at + 1) & mask
 
 
 @part
-def directory_put(tables: Tables, key: int, value: int) -> None:
-    """Stores or replaces; value -1 takes the key out (its place is kept for when it comes back)."""
-    directory = tables.directory
-    mask = directory.shape[0] - 1
-    at = mix(key) & mask
-    while directory[at, 0] != 0:
-        if directory[at, 0] == key + 1:
-            directory[at, 1] = value
-            return
-        at = (at + 1) & mask
-    # The value first: a reader that sees the key must find its value.
-    directory[at, 1] = value
-    directory[at, 0] = key + 1
-    tables.counts[DIRECTORY_COUNT] += 1
+def directory_find(tables: Tables, key: int) -> int:
+    """Number of the series under the key, or -1."""
+    at = directory_place(tables, key)
+    return abs(np.int64(tables.directory[at])) - 1 if at >= 0 else np.int64(-1)
 
 
-@kernel(int64, int64_2, int64_2)
-def move_directory(old: NDArray[np.int64], new: NDArray[np.int64]) -> int:
+@part
+def directory_put(tables: Tables, key: int, series: int) -> None:
+    """Stores or replaces; the row of the series spells the key. -1 takes the key out."""
+    at = directory_place(tables, key)
+    if at < 0:
+        at = -1 - at
+        tables.counts[DIRECTORY_COUNT] += 1
+    if series < 0:
+        tables.directory[at] = TAKEN_OUT
+    else:
+        tables.directory[at] = -1 - series if key & HEAD == HEAD else 1 + series
+
+
+@kernel(int64, TABLES, int32_1)
+def move_directory(flat: Flat, new: NDArray[np.int32]) -> int:
     """Fills a new, empty directory, without keys that were taken out; returns their number."""
+    tables = gather(flat)
     mask = new.shape[0] - 1
     count = 0
-    for i in range(old.shape[0]):
-        if old[i, 0] != 0 and old[i, 1] >= 0:
-            at = mix(old[i, 0] - 1) & mask
-            while new[at, 0] != 0:
+    for i in range(tables.directory.shape[0]):
+        found = np.int64(tables.directory[i])
+        if found != 0 and found != TAKEN_OUT:
+            row = tables.series[abs(found) - 1]
+            component = HEAD if found < 0 else np.int64(row[COMPONENT])
+            at = mix(series_key(np.int64(row[HOST]), np.int64(row[METRIC]), component)) & mask
+            while new[at] != 0:
                 at = (at + 1) & mask
-            new[at, 0] = old[i, 0]
-            new[at, 1] = old[i, 1]
+            new[at] = found
             count += 1
     return count
 
@@ -296,4 +317,4 @@ def look_up(flat: Flat, keys: NDArray[np.int64], out: NDArray[np.int64]) -> None
     """Many keys of the directory at once."""
     tables = gather(flat)
     for i in range(keys.shape[0]):
-        out[i] = directory_find(tables.directory, keys[i])
+        out[i] = directory_find(tables, keys[i])

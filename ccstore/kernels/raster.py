@@ -1,7 +1,4 @@
-"""Which slot a sample belongs to, and where that slot lies: segments, phases, pages.
-
-Source: spec/metric-store.md 3.3 and 3.4. The page of the newest window is reached without a search.
-"""
+"""Which slot a sample belongs to: series, segments, phases. Source: spec/metric-store.md 3.3 and 3.4."""
 
 # Numbers in kernels are numpy scalars, which mypy tells from int.
 # mypy: disable-error-code="no-any-return, arg-type, assignment, return-value, operator, type-var"
@@ -14,18 +11,18 @@ from numpy.typing import NDArray
 from ccstore.kernels.layout import (
     AGE,
     ALIVE,
-    CHANGED,
+    BEGIN,
     COMPONENT,
     DEVIATION,
-    FIRST,
     FREE_GROUPS,
-    FREE_PAGES,
     FREE_SEGMENTS,
+    GROUP,
     GROUP_ALIVE,
     GROUP_COUNT,
+    GROUP_FIRST,
     GROUP_HOST,
     GROUP_NEXT,
-    GROUP_STEP,
+    GROUP_ROWS,
     GROUP_USED,
     HOST,
     HOST_GROUPS,
@@ -33,18 +30,10 @@ from ccstore.kernels.layout import (
     LAST,
     METRIC,
     METRIC_STEP,
-    NEWER,
     NEWEST,
     NEXT,
     OFFSET,
-    OLDER,
     OLDEST,
-    PAGE,
-    PAGE_COUNT,
-    PAGE_LIMIT,
-    PAGES_IN_USE,
-    ROW_BITS,
-    ROWS,
     SEGMENT,
     SEGMENT_COUNT,
     SEGMENT_FIRST,
@@ -53,92 +42,27 @@ from ccstore.kernels.layout import (
     SERIES_COUNT,
     SERIES_LIVING,
     SHIFT,
-    SLOT_BITS,
-    SLOT_MASK,
-    SLOTS,
     STEP,
     TIME,
-    WINDOW,
     YOUNG,
     Tables,
     part,
 )
-from ccstore.kernels.lookup import HEAD, OPEN_GROUP, directory_find, directory_put, series_key
+from ccstore.kernels.lookup import HEAD, directory_find, directory_put, series_key
+from ccstore.kernels.pages import slot_at
 
 FLOAT32_MAX = 3.4028234663852886e38
+NOTHING_FREED = -(1 << 31)
 WANDER = 8  # steps by which an offset may leave [0, f) before slot numbers are brought back in line with time
-
-
-# -- pages ---------------------------------------------------------------------------------------------------
-
-
-@part
-def new_page(tables: Tables, window: int) -> int:
-    """An empty page, or -1 when memory is used up."""
-    counts = tables.counts
-    page = counts[FREE_PAGES]
-    if page >= 0:
-        counts[FREE_PAGES] = tables.pages[page, OLDER]
-    else:
-        page = counts[PAGE_COUNT]
-        if page >= counts[PAGE_LIMIT]:
-            return -1
-        counts[PAGE_COUNT] = page + 1
-    counts[PAGES_IN_USE] += 1
-    tables.pages[page, WINDOW] = window
-    tables.pages[page, OLDER] = -1
-    tables.pages[page, NEWER] = -1
-    tables.pages[page, CHANGED] = 1
-    at = page * PAGE
-    for i in range(at, at + PAGE):
-        tables.slots[i] = np.float32(np.nan)
-    return page
-
-
-@part
-def page_for(tables: Tables, group: int, window: int) -> int:
-    """The page of a window, made when it is missing; -1 when memory is used up."""
-    pages = tables.pages
-    newest = tables.groups[group, NEWEST]
-    if newest >= 0 and pages[newest, WINDOW] == window:
-        return newest
-    newer = -1
-    older = newest
-    while older >= 0 and pages[older, WINDOW] > window:
-        newer = older
-        older = pages[older, OLDER]
-    if older >= 0 and pages[older, WINDOW] == window:
-        pages[older, CHANGED] = 1
-        return older
-    page = new_page(tables, window)
-    if page < 0:
-        return -1
-    # Linked from behind first, so that a reader walking from new to old never loses its way.
-    pages[page, OLDER] = older
-    pages[page, NEWER] = newer
-    if older >= 0:
-        pages[older, NEWER] = page
-    else:
-        tables.groups[group, OLDEST] = page
-    if newer >= 0:
-        pages[newer, OLDER] = page
-    else:
-        tables.groups[group, NEWEST] = page
-    return page
 
 
 @part
 def put(tables: Tables, series: int, slot: int, value: float) -> bool:
     """Stores into a slot; false when memory is used up. Values beyond float32 become its largest number."""
-    group = series >> ROW_BITS
-    window = slot >> SLOT_BITS
-    page = tables.groups[group, NEWEST]
-    if page < 0 or tables.pages[page, WINDOW] != window:
-        page = page_for(tables, group, window)
-        if page < 0:
-            return False
-    value = min(max(value, -FLOAT32_MAX), FLOAT32_MAX)
-    tables.slots[page * PAGE + (series & (ROWS - 1)) * SLOTS + (slot & SLOT_MASK)] = np.float32(value)
+    at = slot_at(tables, series, slot)
+    if at < 0:
+        return False
+    tables.slots[at] = np.float32(min(max(value, -FLOAT32_MAX), FLOAT32_MAX))
     return True
 
 
@@ -146,41 +70,53 @@ def put(tables: Tables, series: int, slot: int, value: float) -> bool:
 
 
 @part
-def new_group(tables: Tables, host: int, step: int) -> int:
+def new_group(tables: Tables, host: int) -> int:
+    """A group without series: of few rows as long as its host has few, as rows cost memory, used or not."""
     counts = tables.counts
-    group = counts[FREE_GROUPS]
+    known = tables.hosts[host, HOST_SERIES]
+    rows = 1 if known < 2 else (2 if known < 4 else 4)
+    free = FREE_GROUPS + (rows >> 1)
+    group = counts[free]
     if group >= 0:
-        counts[FREE_GROUPS] = tables.groups[group, GROUP_NEXT]
+        counts[free] = tables.groups[group, GROUP_NEXT]
     else:
         group = counts[GROUP_COUNT]
         counts[GROUP_COUNT] = group + 1
-        counts[SERIES_COUNT] = (group + 1) * ROWS
+        tables.groups[group, GROUP_FIRST] = counts[SERIES_COUNT]
+        tables.groups[group, GROUP_ROWS] = rows
+        for series in range(counts[SERIES_COUNT], counts[SERIES_COUNT] + rows):
+            tables.series[series, GROUP] = group
+        counts[SERIES_COUNT] += rows
     row = tables.groups[group]
     row[NEWEST] = -1
     row[OLDEST] = -1
     row[GROUP_HOST] = host
     row[GROUP_USED] = 0
     row[GROUP_ALIVE] = 0
-    row[GROUP_STEP] = step
     row[GROUP_NEXT] = tables.hosts[host, HOST_GROUPS]
-    tables.hosts[host, HOST_GROUPS] = group
+    return group
+
+
+@part
+def open_group(tables: Tables, host: int, step: int) -> int:
+    """The group of a host and step that has a row left, or -1: only the newest group of a step can."""
+    group = np.int64(tables.hosts[host, HOST_GROUPS])
+    while group >= 0 and tables.series[tables.groups[group, GROUP_FIRST], STEP] != step:
+        group = np.int64(tables.groups[group, GROUP_NEXT])
+    if group >= 0 and tables.groups[group, GROUP_USED] == tables.groups[group, GROUP_ROWS]:
+        return -1
     return group
 
 
 @part
 def new_series(tables: Tables, host: int, metric: int, component: int) -> int:
     """A series without samples; it has no place in the raster before its first one."""
-    step = tables.metrics[metric, METRIC_STEP]
-    open_key = series_key(host, OPEN_GROUP, step)
-    group = directory_find(tables.directory, open_key)
-    if group < 0 or tables.groups[group, GROUP_USED] == ROWS:
-        group = new_group(tables, host, step)
-        directory_put(tables, open_key, group)
-    index = (group << ROW_BITS) + tables.groups[group, GROUP_USED]
-    tables.groups[group, GROUP_USED] += 1
-    tables.groups[group, GROUP_ALIVE] += 1
-    tables.hosts[host, HOST_SERIES] += 1
-    tables.counts[SERIES_LIVING] += 1
+    step = np.int64(tables.metrics[metric, METRIC_STEP])
+    group = open_group(tables, host, step)
+    fresh = group < 0
+    if fresh:
+        group = new_group(tables, host)
+    index = np.int64(tables.groups[group, GROUP_FIRST]) + tables.groups[group, GROUP_USED]
     row = tables.series[index]
     row[METRIC] = metric
     row[HOST] = host
@@ -190,9 +126,16 @@ def new_series(tables: Tables, host: int, metric: int, component: int) -> int:
     row[SHIFT] = 0
     row[DEVIATION] = 0
     row[AGE] = 0
+    row[BEGIN] = NOTHING_FREED
     row[ALIVE] = 1
     head = series_key(host, metric, HEAD)
-    row[NEXT] = directory_find(tables.directory, head)
+    row[NEXT] = directory_find(tables, head)
+    tables.groups[group, GROUP_USED] += 1
+    tables.groups[group, GROUP_ALIVE] += 1
+    if fresh:
+        tables.hosts[host, HOST_GROUPS] = group
+    tables.hosts[host, HOST_SERIES] += 1
+    tables.counts[SERIES_LIVING] += 1
     directory_put(tables, series_key(host, metric, component), index)
     directory_put(tables, head, index)
     return index
@@ -215,7 +158,6 @@ def begin_segment(tables: Tables, series: int, first: int, offset: int) -> None:
     tables.segments[segment, SEGMENT_FIRST] = first
     tables.segments[segment, SEGMENT_OLDER] = row[SEGMENT]
     row[OFFSET] = offset
-    row[FIRST] = first
     row[SHIFT] = 0
     row[DEVIATION] = 0
     row[AGE] = 0

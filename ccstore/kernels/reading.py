@@ -15,29 +15,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccstore.kernels.layout import (
+    ALIVE,
     BASE,
     COMPONENT,
+    GROUP,
+    GROUP_FIRST,
+    GROUP_NEXT,
+    GROUP_USED,
     HOST_GROUPS,
     LAST,
     NEWEST,
     NEXT,
     OLDER,
-    PAGE,
+    PAGE_START,
     PARENT,
-    ROW_BITS,
-    ROWS,
     SEGMENT,
     SEGMENT_FIRST,
     SEGMENT_OFFSET,
     SEGMENT_OLDER,
-    SLOT_BITS,
-    SLOT_MASK,
-    SLOTS,
     STEP,
     SUBTYPE,
     TABLES,
     TYPE,
-    WINDOW,
     Flat,
     Tables,
     float32_1,
@@ -53,6 +52,7 @@ from ccstore.kernels.layout import (
     reordering,
 )
 from ccstore.kernels.lookup import HEAD, directory_find, series_key
+from ccstore.kernels.pages import page_slots, row_at, row_of
 
 # aggregation
 SUM = 0
@@ -77,13 +77,14 @@ def copy_slots(
     """Slots low..high-1 of a series to out[at:], as far as there are pages for them."""
     page = np.int64(tables.groups[group, NEWEST])
     while page >= 0:
-        begin = np.int64(tables.pages[page, WINDOW]) << SLOT_BITS
-        if begin + SLOTS <= low:
+        begin = np.int64(tables.pages[page, PAGE_START])
+        end = begin + page_slots(tables.pages, page)
+        if end <= low:
             return
         if begin < high:
             start = max(low, begin)
-            stop = min(high, begin + SLOTS)
-            source = page * PAGE + row * SLOTS + start - begin
+            stop = min(high, end)
+            source = row_at(tables.pages, page, row) + start - begin
             target = at + start - low
             copy(tables.slots[source : source + stop - start], out[target : target + stop - start])
         page = np.int64(tables.pages[page, OLDER])
@@ -105,8 +106,8 @@ def read_series(
     step = np.int64(tables.series[series, STEP])
     half = step // 2
     segment = np.int64(tables.series[series, SEGMENT])
-    group = series >> ROW_BITS
-    row = series & (ROWS - 1)
+    group = np.int64(tables.series[series, GROUP])
+    row = row_of(tables, series)
     high = count
     limit = np.int64(1) << 40  # slots from here on belong to a newer segment
     while segment >= 0 and high > 0:
@@ -349,7 +350,7 @@ def read_many(
 
 @part
 def chain_length(tables: Tables, host: int, metric: int) -> int:
-    series = directory_find(tables.directory, series_key(host, metric, HEAD))
+    series = directory_find(tables, series_key(host, metric, HEAD))
     count = np.int64(0)
     while series >= 0:
         count += 1
@@ -403,7 +404,7 @@ def select(
     component; `out` and `parents` have room for the whole chain.
     """
     best = np.int64(1) << 40
-    series = directory_find(tables.directory, series_key(host, metric, HEAD))
+    series = directory_find(tables, series_key(host, metric, HEAD))
     chain = series
     while series >= 0:
         kind = np.int64(tables.components[tables.series[series, COMPONENT], TYPE])
@@ -474,7 +475,7 @@ def select_hosts(
     count = np.int64(0)
     for i in range(hosts.shape[0]):
         if hosts[i] >= 0:
-            own = directory_find(tables.directory, series_key(hosts[i], metrics[i], 0))
+            own = directory_find(tables, series_key(hosts[i], metrics[i], 0))
             if own >= 0 and count < out.shape[0]:
                 out[count] = own
                 parents[count] = 0
@@ -503,7 +504,7 @@ def select_subtypes(
     """Series that answer for one component which has no samples of its own: those of one sub type; -1: no
     room."""
     tables = gather(flat)
-    series = directory_find(tables.directory, series_key(host, metric, HEAD))
+    series = directory_find(tables, series_key(host, metric, HEAD))
     count = np.int64(0)
     while series >= 0:
         component = np.int64(tables.series[series, COMPONENT])
@@ -525,13 +526,13 @@ def series_of_host(flat: Flat, host: int, out: NDArray[np.int64]) -> int:
     count = np.int64(0)
     group = np.int64(tables.hosts[host, HOST_GROUPS])
     while group >= 0:
-        for row in range(ROWS):
-            series = (group << ROW_BITS) + row
-            if row < tables.groups[group, 3] and tables.series[series, 13] != 0:
+        first = np.int64(tables.groups[group, GROUP_FIRST])
+        for series in range(first, first + np.int64(tables.groups[group, GROUP_USED])):
+            if tables.series[series, ALIVE] != 0:
                 if count < out.shape[0]:
                     out[count] = series
                 count += 1
-        group = np.int64(tables.groups[group, 5])
+        group = np.int64(tables.groups[group, GROUP_NEXT])
     return count
 
 
@@ -541,13 +542,13 @@ def series_of_host(flat: Flat, host: int, out: NDArray[np.int64]) -> int:
 @part
 def last_value(tables: Tables, series: int) -> float:
     slot = np.int64(tables.series[series, LAST])
-    page = np.int64(tables.groups[series >> ROW_BITS, NEWEST])
+    page = np.int64(tables.groups[tables.series[series, GROUP], NEWEST])
     while page >= 0:
-        window = np.int64(tables.pages[page, WINDOW])
-        if window == slot >> SLOT_BITS:
-            return np.float64(tables.slots[page * PAGE + (series & (ROWS - 1)) * SLOTS + (slot & SLOT_MASK)])
-        if window < slot >> SLOT_BITS:
-            break
+        place = slot - np.int64(tables.pages[page, PAGE_START])
+        if place >= 0:
+            if place >= page_slots(tables.pages, page):
+                break
+            return np.float64(tables.slots[row_at(tables.pages, page, row_of(tables, series)) + place])
         page = np.int64(tables.pages[page, OLDER])
     return np.nan
 
@@ -619,7 +620,7 @@ def health(
         out[i] = 2
         if hosts[i] < 0 or metrics[i] < 0:
             continue
-        head = directory_find(tables.directory, series_key(hosts[i], metrics[i], HEAD))
+        head = directory_find(tables, series_key(hosts[i], metrics[i], HEAD))
         if head < 0:
             continue
         freshest = np.int64(0)
@@ -645,20 +646,20 @@ def runs_of_series(flat: Flat, series: int, out: NDArray[np.int64]) -> int:
     filled one, nominal time of that one. Returns the number of runs, even when `out` (3 places each) is
     shorter."""
     tables = gather(flat)
-    page = np.int64(tables.groups[series >> ROW_BITS, NEWEST])
+    page = np.int64(tables.groups[tables.series[series, GROUP], NEWEST])
     count = np.int64(0)
     while page >= 0:
-        begin = page * PAGE + (series & (ROWS - 1)) * SLOTS
+        begin = row_at(tables.pages, page, row_of(tables, series))
         first = np.int64(-1)
         last = np.int64(-1)
-        for i in range(SLOTS):
+        for i in range(page_slots(tables.pages, page)):
             v = tables.slots[begin + i]
             if v == v:
                 if first < 0:
                     first = i
                 last = i
         if first >= 0:
-            base = np.int64(tables.pages[page, WINDOW]) << SLOT_BITS
+            base = np.int64(tables.pages[page, PAGE_START])
             if 3 * count + 2 < out.shape[0]:
                 out[3 * count] = slot_time(tables, series, base + first)
                 out[3 * count + 1] = last - first + 1
@@ -672,13 +673,13 @@ def runs_of_series(flat: Flat, series: int, out: NDArray[np.int64]) -> int:
 def first_time(tables: Tables, series: int) -> int:
     """Nominal time of the oldest filled slot, unix seconds; far in the future when there is none."""
     oldest = np.int64(1) << 60
-    page = np.int64(tables.groups[series >> ROW_BITS, NEWEST])
+    page = np.int64(tables.groups[tables.series[series, GROUP], NEWEST])
     while page >= 0:
-        begin = page * PAGE + (series & (ROWS - 1)) * SLOTS
-        for i in range(SLOTS):
+        begin = row_at(tables.pages, page, row_of(tables, series))
+        for i in range(page_slots(tables.pages, page)):
             v = tables.slots[begin + i]
             if v == v:
-                oldest = (np.int64(tables.pages[page, WINDOW]) << SLOT_BITS) + i
+                oldest = np.int64(tables.pages[page, PAGE_START]) + i
                 break
         page = np.int64(tables.pages[page, OLDER])
     return oldest if oldest == np.int64(1) << 60 else slot_time(tables, series, oldest)

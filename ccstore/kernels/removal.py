@@ -13,14 +13,17 @@ from numpy.typing import NDArray
 
 from ccstore.kernels.layout import (
     ALIVE,
+    BEGIN,
     COMPONENT,
     FREE_GROUPS,
     FREE_PAGES,
     FREE_SEGMENTS,
+    GROUP,
     GROUP_ALIVE,
+    GROUP_FIRST,
     GROUP_HOST,
     GROUP_NEXT,
-    GROUP_STEP,
+    GROUP_ROWS,
     GROUP_USED,
     HOST,
     HOST_GROUPS,
@@ -34,20 +37,17 @@ from ccstore.kernels.layout import (
     OFFSET,
     OLDER,
     OLDEST,
-    PAGE,
+    PAGE_START,
     PAGES_IN_USE,
-    ROW_BITS,
-    ROWS,
     SEGMENT,
     SEGMENT_FIRST,
     SEGMENT_OFFSET,
     SEGMENT_OLDER,
     SERIES_LIVING,
-    SLOT_BITS,
-    SLOTS,
     STEP,
     TABLES,
-    WINDOW,
+    UNIT,
+    UNITS_IN_USE,
     Flat,
     Tables,
     gather,
@@ -57,11 +57,12 @@ from ccstore.kernels.layout import (
     none,
     part,
 )
-from ccstore.kernels.lookup import HEAD, OPEN_GROUP, directory_find, directory_put, series_key
+from ccstore.kernels.lookup import HEAD, directory_find, directory_put, series_key
+from ccstore.kernels.pages import page_class, page_slots, row_at, row_of
 from ccstore.kernels.raster import WANDER
 
 # progress[...] of a pass over the groups
-GROUP = 0  # next group to look at
+NEXT_GROUP = 0  # next group to look at
 PAGES = 1  # pages noted
 GROUPS = 2
 SEGMENTS = 3
@@ -83,14 +84,14 @@ def remove_series(
     host = np.int64(row[HOST])
     metric = np.int64(row[METRIC])
     row[ALIVE] = 0
-    tables.groups[series >> ROW_BITS, GROUP_ALIVE] -= 1
+    tables.groups[row[GROUP], GROUP_ALIVE] -= 1
     tables.hosts[host, HOST_SERIES] -= 1
     tables.counts[SERIES_LIVING] -= 1
     progress[SERIES] += 1
     directory_put(tables, series_key(host, metric, np.int64(row[COMPONENT])), -1)
     head = series_key(host, metric, HEAD)
     following = np.int64(row[NEXT])
-    at = directory_find(tables.directory, head)
+    at = directory_find(tables, head)
     if at == series:
         directory_put(tables, head, following)
     else:
@@ -137,9 +138,6 @@ def remove_group(
         while tables.groups[at, GROUP_NEXT] != group:
             at = np.int64(tables.groups[at, GROUP_NEXT])
         tables.groups[at, GROUP_NEXT] = following
-    open_key = series_key(host, OPEN_GROUP, np.int64(tables.groups[group, GROUP_STEP]))
-    if directory_find(tables.directory, open_key) == group:
-        directory_put(tables, open_key, -1)
     tables.groups[group, GROUP_HOST] = -1
     note(groups, progress, GROUPS, group)
     return True
@@ -176,13 +174,13 @@ def retire(
     segments: NDArray[np.int64],
     progress: NDArray[np.int64],
 ) -> None:
-    """Drops what lies before the cutoff (relative to BASE) in groups progress[GROUP]..stop-1.
+    """Drops what lies before the cutoff (relative to BASE) in groups progress[NEXT_GROUP]..stop-1.
 
     With `spare`, hosts that are kept are left alone. Ends early when `pages`, `groups` or `segments` is
     nearly full.
     """
     tables = gather(flat)
-    group = progress[GROUP]
+    group = progress[NEXT_GROUP]
     while group < stop:
         if (
             progress[PAGES] == pages.shape[0]
@@ -194,9 +192,9 @@ def retire(
         if host < 0 or (spare and tables.hosts[host, HOST_KEPT]):
             group += 1
             continue
-        step = np.int64(tables.groups[group, GROUP_STEP])
-        for r in range(np.int64(tables.groups[group, GROUP_USED])):
-            series = (group << ROW_BITS) + r
+        head = np.int64(tables.groups[group, GROUP_FIRST])
+        step = np.int64(tables.series[head, STEP])
+        for series in range(head, head + np.int64(tables.groups[group, GROUP_USED])):
             row = tables.series[series]
             if row[ALIVE] and row[SEGMENT] >= 0:
                 if (np.int64(row[LAST]) + 1) * step + np.int64(row[OFFSET]) < cutoff:
@@ -211,12 +209,12 @@ def retire(
                 page = np.int64(tables.groups[group, OLDEST])
                 if page < 0:
                     break
-                behind = ((np.int64(tables.pages[page, WINDOW]) + 1) << SLOT_BITS) + WANDER
-                if behind * step >= cutoff:
+                behind = np.int64(tables.pages[page, PAGE_START]) + page_slots(tables.pages, page)
+                if (behind + WANDER) * step >= cutoff:
                     break
                 drop_oldest(tables, group, pages, progress)
         group += 1
-    progress[GROUP] = group
+    progress[NEXT_GROUP] = group
 
 
 @part
@@ -230,7 +228,9 @@ def nominal(tables: Tables, series: int, slot: int) -> int:
 
 @part
 def is_empty(tables: Tables, page: int) -> bool:
-    for i in range(page * PAGE, (page + 1) * PAGE):  # noqa: SIM110  (numba has no generators)
+    at = row_at(tables.pages, page, 0)
+    size = np.int64(UNIT) << page_class(tables.pages, page)
+    for i in range(at, at + size):  # noqa: SIM110  (numba has no generators)
         if tables.slots[i] == tables.slots[i]:
             return False
     return True
@@ -250,11 +250,11 @@ def free_series(
 
     Series without any sample left disappear, and so do the oldest pages of a group once all its series have
     nothing in them. Returns the number of pages emptied, counted per series; stops at
-    series progress[GROUP] when the notes are nearly full.
+    series progress[NEXT_GROUP] when the notes are nearly full.
     """
     tables = gather(flat)
     count = np.int64(0)
-    at = progress[GROUP]
+    at = progress[NEXT_GROUP]
     while at < series.shape[0]:
         if (
             2 * progress[PAGES] > pages.shape[0]
@@ -267,21 +267,23 @@ def free_series(
         row = tables.series[s]
         if row[ALIVE] == 0 or row[SEGMENT] < 0:
             continue
-        group = s >> ROW_BITS
+        group = np.int64(row[GROUP])
         left = False
         page = np.int64(tables.groups[group, NEWEST])
         while page >= 0:
-            begin = page * PAGE + (s & (ROWS - 1)) * SLOTS
+            slots = page_slots(tables.pages, page)
+            begin = row_at(tables.pages, page, row_of(tables, s))
             last = np.int64(-1)
-            for i in range(SLOTS):
+            for i in range(slots):
                 v = tables.slots[begin + i]
                 if v == v:
                     last = i
             if last >= 0:
-                slot = (np.int64(tables.pages[page, WINDOW]) << SLOT_BITS) + last
-                if nominal(tables, s, slot) + np.int64(row[STEP]) < to:
-                    for i in range(begin, begin + SLOTS):
+                start = np.int64(tables.pages[page, PAGE_START])
+                if nominal(tables, s, start + last) + np.int64(row[STEP]) < to:
+                    for i in range(begin, begin + slots):
                         tables.slots[i] = np.float32(np.nan)
+                    row[BEGIN] = max(np.int64(row[BEGIN]), start + slots)
                     count += 1
                 else:
                     left = True
@@ -295,7 +297,7 @@ def free_series(
         while page >= 0 and progress[PAGES] < pages.shape[0] and is_empty(tables, page):
             drop_oldest(tables, group, pages, progress)
             page = np.int64(tables.groups[group, OLDEST])
-    progress[GROUP] = at
+    progress[NEXT_GROUP] = at
     return count
 
 
@@ -308,12 +310,15 @@ def recycle(
     tables = gather(flat)
     counts = tables.counts
     for page in pages:
-        tables.pages[page, OLDER] = counts[FREE_PAGES]
-        counts[FREE_PAGES] = page
+        kind = page_class(tables.pages, page)
+        tables.pages[page, OLDER] = counts[FREE_PAGES + kind]
+        counts[FREE_PAGES + kind] = page
+        counts[UNITS_IN_USE] -= 1 << kind
     counts[PAGES_IN_USE] -= pages.shape[0]
     for group in groups:
-        tables.groups[group, GROUP_NEXT] = counts[FREE_GROUPS]
-        counts[FREE_GROUPS] = group
+        free = FREE_GROUPS + (np.int64(tables.groups[group, GROUP_ROWS]) >> 1)
+        tables.groups[group, GROUP_NEXT] = counts[free]
+        counts[free] = group
     for segment in segments:
         tables.segments[segment, SEGMENT_OLDER] = counts[FREE_SEGMENTS]
         counts[FREE_SEGMENTS] = segment

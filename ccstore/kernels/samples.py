@@ -13,8 +13,6 @@ from ccstore.kernels.layout import (
     BASE,
     DIRECTORY_COUNT,
     HOST_KEPT,
-    ROW_BITS,
-    ROWS,
     SEGMENT,
     TABLES,
     TIME,
@@ -59,7 +57,7 @@ def fill(
             begin += 1
     if begin == times.shape[0]:
         return 0
-    series = directory_find(tables.directory, series_key(host, metric, component))
+    series = directory_find(tables, series_key(host, metric, component))
     if series < 0:
         series = new_series(tables, host, metric, component)
     stored = np.int64(0)
@@ -69,6 +67,5 @@ def fill(
             stored += 1 if store(tables, series, time, np.float64(values[i])) else 0
         else:
             slot = slot_of_late(tables, series, time)
-            row = series & (ROWS - 1)
-            stored += max(put_if_empty(tables, series >> ROW_BITS, row, slot, values[i]), 0)
+            stored += max(put_if_empty(tables, series, slot, values[i]), 0)
     return stored

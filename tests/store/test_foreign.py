@@ -16,6 +16,7 @@ import pytest
 
 from ccstore import Metric, MetricStore, Query, StoreOptions
 from ccstore.foreign.samples import Piece, component_of, joined
+from tests.abandon import reopened
 
 START = 1700000000
 NOW = START + 800.0
@@ -24,7 +25,10 @@ LINE = re.compile(r"(\w+),cluster=testc,hostname=(\w+),(.*) value=(\S+) (\d+)")
 
 
 def open_store(directory: Path, cluster: str = "c", metrics: list[Metric] = METRICS) -> MetricStore:
-    return MetricStore({cluster: metrics}, StoreOptions(directory=directory), clock=lambda: NOW)
+    return reopened(
+        directory,
+        lambda: MetricStore({cluster: metrics}, StoreOptions(directory=directory), clock=lambda: NOW),
+    )
 
 
 def series_of(store: MetricStore, query: Query, cluster: str = "c") -> tuple[int, list[float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from pathlib import Path
 
@@ -65,7 +66,9 @@ def test_a_checkpoint_beside_a_writer_has_all_that_was_written_before(tmp_path: 
         for _ in range(8):
             before = written
             store.checkpoint()
-            copy = MetricStore(METRICS, options, lambda: START + 86400.0)
+            twin = tmp_path.with_name(f"copy{written}")
+            shutil.copytree(tmp_path, twin)
+            copy = MetricStore(METRICS, StoreOptions(directory=twin), lambda: START + 86400.0)
             assert copy.restore().damaged == 0
             query = [Query("m", f"h{h}", "hwthread", ("0", "99")) for h in range(4)]
             for row in copy.query("c", START, START + 60 * before, query).rows:

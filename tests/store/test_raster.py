@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccstore import Metric, MetricStore, Query, StoreOptions
-from ccstore.kernels import snapshot
-from ccstore.kernels.layout import SLOTS
+from ccstore.kernels import layout, snapshot
 from tests import naive
 
 START = 1700000000
@@ -42,15 +41,22 @@ def slots(store: MetricStore, host: str) -> list[float]:
     store._names()
     tables = store._tables
     found: dict[int, float] = {}
+    columns = np.empty((snapshot.COLUMNS, 64), np.int32)
+    segments = np.empty((snapshot.SEGMENT_COLUMNS, 10000), np.int32)
+    pages = np.empty((snapshot.PAGE_COLUMNS, 10000), np.int32)
+    rows = np.empty(1 << 18, np.float32)
     for index in store._series_below(["c", host]).tolist():
-        columns, segments = np.empty((snapshot.COLUMNS, 1), np.int64), np.empty((10000, 2), np.int64)
-        firsts, rows = np.empty(10000, np.int64), np.empty(10000 * SLOTS, np.float32)
-        cursor = np.array([index, snapshot.NO_WINDOW, 0, 0, 0], np.int64)
-        snapshot.collect(tables.flat, columns, segments, firsts, rows, cursor)
-        for i in range(int(cursor[snapshot.DONE_ROWS])):
-            for j, value in enumerate(rows[i * SLOTS : (i + 1) * SLOTS].tolist()):
+        cursor = np.zeros(snapshot.CURSOR_SIZE, np.int64)
+        cursor[snapshot.AT_GROUP] = tables.series[index, layout.GROUP]
+        cursor[snapshot.AFTER_START] = snapshot.NO_PAGE
+        snapshot.collect(tables.flat, 0, columns, segments, pages, rows, cursor)
+        for i in np.flatnonzero(pages[snapshot.P_GROUP, : cursor[snapshot.DONE_PAGES]] == 0).tolist():
+            first, size, height = pages[snapshot.P_FIRST : snapshot.P_ROWS + 1, i].tolist()
+            assert height == 1
+            begin = int((pages[snapshot.P_SLOTS, :i] * pages[snapshot.P_ROWS, :i]).sum())
+            for j, value in enumerate(rows[begin : begin + size].tolist()):
                 if not math.isnan(value):
-                    found[int(firsts[i]) + j] = value
+                    found[first + j] = value
     return [found.get(slot, math.nan) for slot in range(min(found), max(found) + 1)]
 
 
