@@ -46,7 +46,7 @@ from ccserver.live import EventStream, Hub, StatusReader
 from ccserver.metricdata import MetricData
 from ccserver.nodes import NodeRepository
 from ccserver.notify import feed_watchdog, notify
-from ccserver.opening import build_directory, build_issuer
+from ccserver.opening import build_directory, build_issuer, open_clusters
 from ccserver.privileges import drop_privileges
 from ccserver.process import (
     PATIENCE,
@@ -83,7 +83,7 @@ _EVENT_BYTES = 64 * 1024 * 1024  # may wait per subject when only events are rec
 
 def build_site(config: Config, database: Database, archive: JobArchive) -> Site:
     """All services of a server; nothing runs yet except the database's writer."""
-    clusters = Clusters.from_documents(archive.cluster_documents())
+    clusters = open_clusters(config, archive)
     if not len(clusters):
         _log.warning("the archive %s has no cluster: no job can be started", config.archive.path)
     store = _store(config, clusters)

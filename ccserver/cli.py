@@ -9,7 +9,9 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -56,7 +58,7 @@ VALUES = {
     "config": ("path", "configuration file (default ./config.json)"),
     "loglevel": ("level", "debug, info, warn, err or crit (default warn)"),
 }
-_UNFINISHED = ("import-job", "apply-tags", "cleanup-checkpoints")
+_UNFINISHED = ("apply-tags", "cleanup-checkpoints")
 
 
 class Failure(Exception):
@@ -119,6 +121,8 @@ def run(given: argparse.Namespace) -> None:
         _change_accounts(given, config, keys, opened.users)
         if given.init_db:
             _rebuild(config, opened)
+        if given.import_job:
+            _import_jobs(given.import_job, config, opened)
         if not given.server:
             print("No errors, server flag not set. Exiting.")
             return
@@ -276,30 +280,62 @@ def _print_token(name: str, config: Config, keys: Keys, users: UserRepository) -
 
 def _rebuild(config: Config, opened: _Opened) -> None:
     from ccserver.archive import ArchiveError
-    from ccserver.clusters import Clusters
-    from ccserver.clusters.cluster import ClusterConfigError
+    from ccserver.clusters import ClusterConfigError
     from ccserver.jobs.init_db import rebuild
     from ccserver.metricdata import MetricData
+    from ccserver.opening import open_clusters
+
+    archive = opened.archive()
+    began = time.monotonic()
+    try:
+        clusters = open_clusters(config, archive)
+        footprints = MetricData(clusters, None, archive)
+        with _progress(archive) as show:
+            source = str(Path(config.archive.path).resolve())
+            result = rebuild(opened.database, archive, clusters, footprints, show, source=source)
+    except (ArchiveError, ClusterConfigError) as error:
+        raise Failure(f"-init-db: {error}") from None
+    kept = f" ({result.kept} by an interrupted run)" if result.kept else ""
+    print(
+        f"Database rebuilt from {config.archive.path}: {result.jobs + result.kept} jobs{kept}, "
+        f"{result.failed} skipped, {time.monotonic() - began:.1f} s"
+    )
+
+
+@contextmanager
+def _progress(archive: JobArchive) -> Iterator[Callable[[Rebuilt], None]]:
+    """Shows how far a rebuild is: a bar on a terminal, else a line per hundred jobs."""
+    if not sys.stdout.isatty():
+        yield lambda so_far: print(f"{so_far.jobs + so_far.kept} jobs inserted...", flush=True)
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns) as bar:
+        task = bar.add_task("counting jobs", total=None)
+        bar.update(task, total=archive.count(), description="inserting jobs")
+        yield lambda so_far: bar.update(task, completed=so_far.jobs + so_far.kept + so_far.failed)
+
+
+def _import_jobs(argument: str, config: Config, opened: _Opened) -> None:
+    from ccserver.archive import ArchiveError
+    from ccserver.clusters import ClusterConfigError
+    from ccserver.jobs.importing import ImportRefused, import_pair, pairs_of
+    from ccserver.metricdata import MetricData
+    from ccserver.opening import open_clusters
 
     archive = opened.archive()
     try:
-        clusters = Clusters.from_documents(archive.cluster_documents())
+        pairs = pairs_of(argument)
+        clusters = open_clusters(config, archive)
         footprints = MetricData(clusters, None, archive)
-        result = rebuild(opened.database, archive, clusters, footprints, progress=_progress())
-    except (ArchiveError, ClusterConfigError) as error:
-        raise Failure(f"-init-db: {error}") from None
-    print(f"Database rebuilt from {config.archive.path}: {result.jobs} jobs, {result.failed} skipped")
-
-
-def _progress() -> Callable[[Rebuilt], None]:
-    """Prints the count now and then; in place on a terminal."""
-    end = "\r" if sys.stdout.isatty() else "\n"
-
-    def show(so_far: Rebuilt) -> None:
-        if so_far.jobs % 1000 < 100:
-            print(f"{so_far.jobs} jobs", end=end, flush=True)
-
-    return show
+        for pair in pairs:
+            job = import_pair(
+                pair, opened.database, archive, clusters, footprints, validate=config.main.validate
+            )
+            print(f"Job {job.job_id} of cluster {job.cluster} imported: id {job.id}")
+    except (ImportRefused, ArchiveError, ClusterConfigError) as error:
+        raise Failure(f"-import-job: {error}") from None
 
 
 def _serve(config: Config, keys: Keys, opened: _Opened, development: bool) -> None:

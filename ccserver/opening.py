@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ccserver.archive import JobArchive
     from ccserver.auth.ldap import Directory
     from ccserver.auth.tokens import TokenIssuer
+    from ccserver.clusters import Clusters
     from ccserver.database import Database
 
 _log = logging.getLogger(__name__)
@@ -24,9 +25,23 @@ def open_archive(config: Config) -> JobArchive:
 
     if config.archive.kind != "file":
         raise ConfigError(f"/archive/kind: {config.archive.kind!r} is not supported yet, only 'file' is")
-    archive = FileArchive(Path(config.archive.path))
+    archive = FileArchive(Path(config.archive.path), validate=config.main.validate)
     archive.open()
     return archive
+
+
+def open_clusters(config: Config, archive: JobArchive) -> Clusters:
+    """The clusters of the archive; raises ClusterConfigError, with `main.validate` for broken schemas too."""
+    from ccserver.clusters import ClusterConfigError, Clusters
+
+    documents = archive.cluster_documents()
+    if config.main.validate:
+        from ccserver.archive.schemas import problems_of
+
+        for name, document in documents.items():
+            if found := problems_of("cluster", document):
+                raise ClusterConfigError(f"{name}/cluster.json breaks its schema: {'; '.join(found)}")
+    return Clusters.from_documents(documents)
 
 
 def open_site_database(config: Config) -> Database:

@@ -52,15 +52,38 @@ class _JobMetric(msgspec.Struct, rename="camel"):
     statistics_series: _StatisticsSeries | None = None
 
 
+class _StrictUnit(UnitDocument, forbid_unknown_fields=True):
+    pass
+
+
+class _StrictStatistics(_Statistics, forbid_unknown_fields=True):
+    pass
+
+
+class _StrictSeries(_Series, forbid_unknown_fields=True):
+    statistics: _StrictStatistics | None = None
+
+
+class _StrictStatisticsSeries(_StatisticsSeries, forbid_unknown_fields=True):
+    pass
+
+
+class _StrictJobMetric(_JobMetric, rename="camel", forbid_unknown_fields=True):
+    unit: _StrictUnit | None = None
+    series: list[_StrictSeries] | None = None  # type: ignore[assignment]
+    statistics_series: _StrictStatisticsSeries | None = None
+
+
 _metrics = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _scopes = msgspec.json.Decoder(dict[str, _JobMetric])
+_strict_scopes = msgspec.json.Decoder(dict[str, _StrictJobMetric])
 
 
-def decode_data(raw: bytes) -> JobData:
+def decode_data(raw: bytes, *, strict: bool = False) -> JobData:
     """Reads an uncompressed `data.json`; raises ArchiveError. Arrays are float64 and read-only.
 
     Series without statistics get 0/0/0. Entries that are no objects (`filesystems` of old archives) are left
-    out, unknown keys and scopes too.
+    out, unknown keys and scopes too; `strict` makes all three an error.
     """
     try:
         metrics = _metrics.decode(raw)
@@ -68,12 +91,14 @@ def decode_data(raw: bytes) -> JobData:
         raise ArchiveError(f"data.json: {error}") from None
     data: JobData = {}
     for name, document in metrics.items():
-        if not bytes(document).startswith(b"{"):
+        if not strict and not bytes(document).startswith(b"{"):
             continue
         try:
-            scopes = _scopes.decode(document)
+            scopes: Mapping[str, _JobMetric] = (_strict_scopes if strict else _scopes).decode(document)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ArchiveError(f"data.json: metric {name}: {error}") from None
+        if strict and (unknown := [scope for scope in scopes if scope not in SCOPES]):
+            raise ArchiveError(f"data.json: metric {name}: {unknown[0]!r} is no scope")
         data[name] = {scope: _job_metric(metric) for scope, metric in scopes.items() if scope in SCOPES}
     return data
 

@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -30,6 +30,9 @@ from ccserver.archive.interface import VERSION, BrokenEntry, JobFiles
 from ccserver.archive.meta import decode_meta, encode_meta
 from ccserver.model.job import Job
 from ccserver.model.metrics import JobData
+
+if TYPE_CHECKING:
+    from ccserver.archive.schemas import Kind
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +46,14 @@ _INCOMING = ".incoming"
 
 
 class FileArchive:
-    """An archive under the directory `root`."""
+    """An archive under the directory `root`.
 
-    def __init__(self, root: Path) -> None:
+    With `validate` every document that is read is held against its schema; what differs is logged.
+    """
+
+    def __init__(self, root: Path, *, validate: bool = False) -> None:
         self.root = root
+        self._validate = validate
         self._writing = threading.Lock()
 
     def open(self) -> None:
@@ -85,12 +92,14 @@ class FileArchive:
         return self._directory(job).is_dir()
 
     def load_meta(self, cluster: str, job_id: int, start_time: int) -> Job:
-        return _read_meta(self._place(cluster, job_id, start_time))
+        return self._read_meta(self._place(cluster, job_id, start_time))
 
     def load_data(self, job: Job) -> JobData:
         directory = self._directory(job)
         try:
-            return decode_data(_read_data(directory))
+            raw = _read_data(directory)
+            self._check("data", raw, directory)
+            return decode_data(raw)
         except ArchiveError as error:
             raise ArchiveError(f"{directory}: {error}") from None
         except FileNotFoundError:
@@ -118,7 +127,7 @@ class FileArchive:
     def update_meta(self, cluster: str, job_id: int, start_time: int, change: Callable[[Job], None]) -> None:
         with self._writing:
             directory = self._place(cluster, job_id, start_time)
-            job = _read_meta(directory)
+            job = self._read_meta(directory)
             change(job)
             self._write_meta(directory, job)
 
@@ -138,6 +147,10 @@ class FileArchive:
         except OSError as error:
             raise ArchiveError(f"{directory}: {error}") from error
 
+    def count(self) -> int:
+        places = itertools.chain.from_iterable(self._job_directories(c) for c in self._clusters())
+        return sum(not isinstance(place, BrokenEntry) for place in places)
+
     def iterate(
         self, known: Callable[[str, int, int], bool] = lambda cluster, job_id, start_time: False
     ) -> Iterator[Job | BrokenEntry]:
@@ -151,11 +164,36 @@ class FileArchive:
                 key = _key_of(place)
                 if key is not None and known(*key):
                     continue
-                pending.append(readers.submit(_read_meta_or_broken, place))
+                pending.append(readers.submit(self._read_meta_or_broken, place))
                 if len(pending) >= 16 * _READERS:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
+
+    def _read_meta(self, directory: Path) -> Job:
+        try:
+            raw = (directory / "meta.json").read_bytes()
+            self._check("meta", raw, directory)
+            return decode_meta(raw)
+        except FileNotFoundError:
+            raise JobNotArchivedError(f"{directory}: no meta.json") from None
+        except OSError as error:
+            raise ArchiveError(f"{directory}: {error.strerror}") from error
+        except ArchiveError as error:
+            raise ArchiveError(f"{directory}: {error}") from None
+
+    def _read_meta_or_broken(self, directory: Path) -> Job | BrokenEntry:
+        try:
+            return self._read_meta(directory)
+        except ArchiveError as error:
+            return BrokenEntry(str(directory), str(error))
+
+    def _check(self, kind: Kind, raw: bytes, directory: Path) -> None:
+        if self._validate:
+            from ccserver.archive.schemas import problems  # jsonschema takes its time to load
+
+            for problem in problems(kind, raw):
+                log.warning("%s: %s.json breaks its schema: %s", directory, kind, problem)
 
     def _bootstrap(self) -> None:
         if not self.root.is_dir():
@@ -279,24 +317,6 @@ def _read_data(directory: Path) -> bytes:
     except FileNotFoundError:
         return (directory / _PLAIN).read_bytes()
     return unpack_data(packed)
-
-
-def _read_meta(directory: Path) -> Job:
-    try:
-        return decode_meta((directory / "meta.json").read_bytes())
-    except FileNotFoundError:
-        raise JobNotArchivedError(f"{directory}: no meta.json") from None
-    except OSError as error:
-        raise ArchiveError(f"{directory}: {error.strerror}") from error
-    except ArchiveError as error:
-        raise ArchiveError(f"{directory}: {error}") from None
-
-
-def _read_meta_or_broken(directory: Path) -> Job | BrokenEntry:
-    try:
-        return _read_meta(directory)
-    except ArchiveError as error:
-        return BrokenEntry(str(directory), str(error))
 
 
 def _write(path: Path, body: bytes) -> None:

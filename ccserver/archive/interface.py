@@ -65,6 +65,9 @@ class JobArchive(Protocol):
     def import_job(self, job: Job, data: JobData) -> None:
         """Adds a job, or replaces it; never leaves half of one."""
 
+    def count(self) -> int:
+        """Number of jobs, without reading them."""
+
     def iterate(
         self, known: Callable[[str, int, int], bool] = lambda cluster, job_id, start_time: False
     ) -> Iterator[Job | BrokenEntry]:

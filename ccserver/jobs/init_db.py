@@ -1,7 +1,8 @@
 """Rebuild the job tables from the job archive. Contract: spec/operations.md 9.8, spec/job-archive.md 15.
 
-Starting over gives the same result: the first step empties the tables. Interrupted, it leaves the jobs
-inserted so far; run it again.
+The first step empties the tables. A run that was interrupted goes on where it stopped when it is started
+again: as long as a rebuild is unfinished, the database has a table that says so. Jobs that are stored already
+are then recognised by their place in the archive and not read again.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from sqlalchemy import Connection
+from sqlalchemy import Column, Connection, MetaData, Table, Text, insert, inspect, select
 
 from ccserver.archive import BrokenEntry
 from ccserver.clusters import Clusters
 from ccserver.database import Database
+from ccserver.database.tables import job as job_table
 from ccserver.jobs.checks import check_job
 from ccserver.jobs.repository import JobRepository, insert_job, insert_jobs
 from ccserver.jobs.tags import attach_new
@@ -28,8 +30,11 @@ log = logging.getLogger(__name__)
 BATCH = 100  # jobs per transaction
 
 
+_unfinished = Table("init_db_unfinished", MetaData(), Column("archive", Text))
+
+
 class ArchivedJobs(Protocol):
-    def iterate(self) -> Iterator[Job | BrokenEntry]: ...
+    def iterate(self, known: Callable[[str, int, int], bool]) -> Iterator[Job | BrokenEntry]: ...
 
 
 class Footprints(Protocol):
@@ -42,10 +47,11 @@ class Footprints(Protocol):
 
 @dataclass(slots=True)
 class Rebuilt:
-    """Number of jobs stored, and of archive entries that were skipped."""
+    """Numbers of jobs stored, of archive entries skipped, and of jobs that an interrupted run had stored."""
 
     jobs: int = 0
     failed: int = 0
+    kept: int = 0
 
 
 def rebuild(
@@ -54,21 +60,61 @@ def rebuild(
     clusters: Clusters,
     footprints: Footprints,
     progress: Callable[[Rebuilt], None] = lambda so_far: None,
+    *,
+    source: str = "",
 ) -> Rebuilt:
     """Replace all jobs, tags and links by what the archive holds; users, settings and nodes stay.
 
     Bad entries are logged, counted and skipped. `progress` is called after each transaction of 100 jobs.
+    `source` names the archive: an interrupted run over another one is not continued.
     """
-    JobRepository(database).clear()
-    result = Rebuilt()
-    for batch in _batches(_good_jobs(archive.iterate(), clusters, footprints, result)):
-        stored = database.write(partial(_store, jobs=batch))
-        result.jobs += stored
-        result.failed += len(batch) - stored
+    stored = _begin(database, source)
+    result = Rebuilt(kept=stored.count)
+    if stored.count:
+        log.warning("continuing an interrupted rebuild: %d jobs are stored already", stored.count)
+    for batch in _batches(_good_jobs(archive.iterate(stored.has), clusters, footprints, result)):
+        new = database.write(partial(_store, jobs=batch))
+        result.jobs += new
+        result.failed += len(batch) - new
         progress(result)
+    database.write(_unfinished.drop)
     if result.failed:
         log.warning("%d jobs of the archive could not be registered", result.failed)
     return result
+
+
+class _Stored:
+    """Jobs in the database by cluster, job id and start time; 70 bytes each."""
+
+    def __init__(self, rows: Iterable[tuple[str, int, int]]) -> None:
+        self._keys: dict[str, set[int]] = {}
+        self.count = 0
+        for cluster, job_id, start_time in rows:
+            self._keys.setdefault(cluster, set()).add(job_id << 64 | start_time)
+            self.count += 1
+
+    def has(self, cluster: str, job_id: int, start_time: int) -> bool:
+        return job_id << 64 | start_time in self._keys.get(cluster, ())
+
+
+def _begin(database: Database, source: str) -> _Stored:
+    """Empties the tables, unless a run over the same archive was interrupted."""
+
+    def work(connection: Connection) -> bool:
+        if inspect(connection).has_table(_unfinished.name):
+            if connection.execute(select(_unfinished.c.archive)).scalar() == source:
+                return True
+            _unfinished.drop(connection)
+        JobRepository(database).clear()
+        _unfinished.create(connection)
+        connection.execute(insert(_unfinished).values(archive=source))
+        return False
+
+    if not database.write(work):
+        return _Stored(())
+    columns = (job_table.c.cluster, job_table.c.job_id, job_table.c.start_time)
+    with database.read() as connection:
+        return _Stored((row[0], row[1], row[2]) for row in connection.execute(select(*columns)))
 
 
 def _good_jobs(
@@ -80,13 +126,14 @@ def _good_jobs(
             result.failed += 1
             continue
         try:
-            yield _enriched(entry, clusters, footprints)
+            yield enriched(entry, clusters, footprints)
         except Exception as error:
             log.error("%s: %s", _name(entry), error)
             result.failed += 1
 
 
-def _enriched(job: Job, clusters: Clusters, footprints: Footprints) -> Job:
+def enriched(job: Job, clusters: Clusters, footprints: Footprints) -> Job:
+    """The job as it is stored: checked, with sub-cluster, footprint and energy. Raises InvalidJob."""
     job.id = 0
     job.monitoring_status = MONITORING_ARCHIVED
     check_job(job, clusters)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,8 @@ class Rebuilding:
     def __init__(self, database: Database, archive: FileArchive, clusters: Clusters) -> None:
         self.database, self.archive, self.clusters = database, archive, clusters
         self.steps: list[tuple[int, int]] = []
+        self.source = "here"
+        self.stop_after: int | None = None
 
     def __call__(self) -> Rebuilt:
         data = MetricData(self.clusters, None, self.archive)
@@ -53,8 +55,14 @@ class Rebuilding:
             self.archive,
             self.clusters,
             data,
-            lambda so_far: self.steps.append((so_far.jobs, so_far.failed)),
+            self.step,
+            source=self.source,
         )
+
+    def step(self, so_far: Rebuilt) -> None:
+        self.steps.append((so_far.jobs, so_far.failed))
+        if so_far.jobs == self.stop_after:
+            raise KeyboardInterrupt
 
 
 @pytest.fixture
@@ -144,15 +152,15 @@ def test_rebuilding_again_gives_the_same(
     assert content() == first
 
 
-def test_an_interrupted_rebuild_starts_over(
+def test_an_interrupted_rebuild_goes_on(
     rebuilding: Rebuilding, archive: FileArchive, jobs: JobRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(1, 151):
         archive.import_job(finished(number), {})
     iterate = archive.iterate
 
-    def torn() -> Iterator[Job | BrokenEntry]:
-        for number, entry in enumerate(iterate()):
+    def torn(known: Callable[[str, int, int], bool]) -> Iterator[Job | BrokenEntry]:
+        for number, entry in enumerate(iterate(known)):
             if number == 120:
                 raise KeyboardInterrupt
             yield entry
@@ -162,5 +170,19 @@ def test_an_interrupted_rebuild_starts_over(
         with pytest.raises(KeyboardInterrupt):
             rebuilding()
     assert jobs.count() == 100
-    assert rebuilding() == Rebuilt(150, 0)
+    assert rebuilding() == Rebuilt(50, 0, kept=100)
     assert jobs.count() == 150
+    assert rebuilding() == Rebuilt(150, 0)
+
+
+def test_an_interrupted_rebuild_over_another_archive_starts_over(
+    rebuilding: Rebuilding, archive: FileArchive, jobs: JobRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(1, 151):
+        archive.import_job(finished(number), {})
+    with monkeypatch.context() as patch:
+        patch.setattr(rebuilding, "stop_after", 100)
+        with pytest.raises(KeyboardInterrupt):
+            rebuilding()
+    rebuilding.source = "elsewhere"
+    assert rebuilding() == Rebuilt(150, 0)

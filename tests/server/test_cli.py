@@ -128,7 +128,7 @@ def test_a_password_may_contain_colons_and_accounts_can_go_again(installation: S
     assert "unknown user" in done.stderr
 
 
-@pytest.mark.parametrize("flag", ["-apply-tags", "-import-job=a:b"])
+@pytest.mark.parametrize("flag", ["-apply-tags", "-cleanup-checkpoints"])
 def test_a_flag_without_its_service_never_pretends(installation: Server, flag: str) -> None:
     done = ccserver(installation.folder, flag)
     assert done.returncode == 1
