@@ -58,7 +58,7 @@ VALUES = {
     "config": ("path", "configuration file (default ./config.json)"),
     "loglevel": ("level", "debug, info, warn, err or crit (default warn)"),
 }
-_UNFINISHED = ("apply-tags", "cleanup-checkpoints")
+_UNFINISHED = ("apply-tags",)
 
 
 class Failure(Exception):
@@ -114,6 +114,9 @@ def run(given: argparse.Namespace) -> None:
     if given.force_db:
         _force(config)
         return
+    if given.cleanup_checkpoints:
+        _clean_up(config)
+        return
     with _Opened(config) as opened:
         if given.optimize_db:
             _optimize(config)
@@ -165,6 +168,25 @@ def _revert(config: Config) -> None:
     except (DatabaseVersionError, OSError) as error:
         raise Failure(f"-revert-db: {error}") from None
     print(f"Database {config.main.db}: version {version}")
+
+
+def _clean_up(config: Config) -> None:
+    from ccserver.archive import ArchiveError
+    from ccserver.clusters import Clusters
+    from ccserver.clusters.cluster import ClusterConfigError
+    from ccserver.config import ConfigError
+    from ccserver.opening import open_archive
+    from ccserver.process import clean_up, store_options
+    from ccstore import MetricStore
+
+    if config.metric_store is None:
+        raise Failure("-cleanup-checkpoints: there is no section metric-store")
+    try:
+        clusters = Clusters.from_documents(open_archive(config).cluster_documents())
+        store = MetricStore(clusters.store_metrics(), store_options(config.metric_store))
+        print(clean_up(store, config.metric_store.directory))
+    except (ArchiveError, ClusterConfigError, ConfigError, OSError) as error:
+        raise Failure(f"-cleanup-checkpoints: {error}") from None
 
 
 def _force(config: Config) -> None:
@@ -350,11 +372,13 @@ def _serve(config: Config, keys: Keys, opened: _Opened, development: bool) -> No
     except AddressInUse as error:
         raise Failure(str(error)) from None
     redirecting = _bind_redirect(config)
+    from ccstore.claim import DirectoryInUse
+
     try:
         from ccserver.app import run_server  # takes a while; whoever connects meanwhile waits
 
         run_server(config, keys, opened.database, archive, sockets, redirecting, development=development)
-    except (ConfigError, ArchiveError, ClusterConfigError) as error:
+    except (ConfigError, ArchiveError, ClusterConfigError, DirectoryInUse) as error:
         raise Failure(str(error)) from None
     finally:
         for listener in (*sockets, *redirecting):

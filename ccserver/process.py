@@ -9,6 +9,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -34,7 +35,9 @@ def store_options(section: MetricStoreSection) -> StoreOptions:
         checkpoint_interval=section.checkpoint_interval,
         max_future=section.max_future,
         journal=section.journal,
+        journal_limit_per_host=section.max_wal_size,
         num_workers=section.num_workers,
+        archive=Path(section.cleanup_directory) if section.cleanup_mode == "archive" else None,
     )
 
 
@@ -117,3 +120,20 @@ def keep_house(store: MetricStore, stop: threading.Event) -> None:
 def shown(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def clean_up(store: MetricStore, directory: Path) -> str:
+    """Archives or deletes what is older than the retention in the checkpoints of a store that nobody uses
+    yet; closes it and returns what to tell. Raises OSError."""
+    try:
+        store.restore()
+        report = store.cleanup()
+    finally:
+        store.close()
+    if report.failed:
+        raise OSError(f"{directory}: could not be archived, see the log: {', '.join(report.failed)}")
+    archived = "".join(f"\n{path}" for path in report.archived)
+    return (
+        f"{directory}: {report.removed} files older than the retention removed, "
+        f"{report.samples} samples archived{archived}"
+    )

@@ -6,6 +6,7 @@ from ccstore.resampling import resample
 from ccstore.store import MetricStore
 from ccstore.types import (
     CheckpointReport,
+    CleanupReport,
     ImportReport,
     LastValues,
     Metric,
@@ -24,6 +25,7 @@ from ccstore.types import (
 
 __all__ = [
     "CheckpointReport",
+    "CleanupReport",
     "DirectoryInUse",
     "ImportReport",
     "InvalidRange",

@@ -140,8 +140,9 @@ class CheckpointWriter:
             or (held > _SMALL and held > _MOST_OVERHEAD * used)
         )
 
-    def write(self, created: float, journal: int) -> Written:
-        """A checkpoint, durable when this returns; files it replaces are removed then. Raises OSError.
+    def write(self, created: float, journal: int, *, keep_replaced: bool = False) -> Written:
+        """A checkpoint, durable when this returns; files it replaces are removed then, unless they are to be
+        kept. Raises OSError.
 
         `journal` is the number of the first journal file with messages that may not be in it.
         """
@@ -178,12 +179,18 @@ class CheckpointWriter:
         step("checkpoint: renamed")
         self._since = epoch
         self._chain = [*chain, saved]
-        needed = {saved.sequence for saved in self._chain}
-        for number, older in checkpoints(self._directory):
-            if number not in needed:
-                older.unlink(missing_ok=True)
-        step("checkpoint: older files removed")
+        if not keep_replaced:
+            self.remove_replaced()
         return written
+
+    def remove_replaced(self) -> int:
+        """Removes files that do not belong to the chain; returns their number. Raises OSError."""
+        needed = {saved.sequence for saved in self._chain}
+        replaced = [path for number, path in checkpoints(self._directory) if number not in needed]
+        for path in replaced if needed else ():
+            path.unlink(missing_ok=True)
+        step("checkpoint: older files removed")
+        return len(replaced)
 
     def outdated(self, cutoff: int) -> list[SavedFile]:
         """Files of which every sample ends before the cutoff (unix seconds), and no host is kept."""

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 NAME = "lock"
 
 
-class DirectoryInUse(Exception):
+class DirectoryInUse(OSError):
     """Another process, or another store of this one, has the directory."""
 
 

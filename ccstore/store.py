@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ccstore import foreign
 from ccstore.append import REASONS, Writer
+from ccstore.archive import Archived, archive
 from ccstore.checkpoint import CheckpointWriter, checkpoints, move_aside
 from ccstore.claim import claim
 from ccstore.journal import DamagedJournal, Journal, entries_of, journals, last_number
@@ -26,6 +27,7 @@ from ccstore.steps import step
 from ccstore.tables import Component, StoreTables
 from ccstore.types import (
     CheckpointReport,
+    CleanupReport,
     ImportReport,
     LastValues,
     Metric,
@@ -81,14 +83,20 @@ class MetricStore:
             else None
         )
         self._meter = ProgressMeter()
+        self._kept_replaced = options.archive is not None  # an earlier run may have left some
         self._checkpointing = threading.Lock()
         now = clock()
         # A quarter: what a pass just misses is still gone half a retention after its time.
         self._retention_pause = min(options.retention / 4, _LONGEST_PAUSE)
         self._next_retention = now + self._retention_pause
-        self._next_checkpoint = now + options.checkpoint_interval
+        self._interval = options.checkpoint_interval
+        if options.archive is not None:
+            # What is archived comes from checkpoints: it must have been in one before it leaves the memory.
+            self._interval = min(self._interval, options.retention / 2)
+        self._next_checkpoint = now + self._interval
         self._no_checkpoint_before = now
         self._next_cap_check = now
+        self._next_cleanup = now + options.retention
 
     # -- writing -----------------------------------------------------------------------------------------
 
@@ -177,7 +185,8 @@ class MetricStore:
         files = [path for _, path in (*checkpoints(directory), *journals(directory))]
         self._meter.begin(total_size(files))
         restorer = Restorer(self._tables, self._lock, directory, workers(self._options), self._meter)
-        report = restorer.restore(cutoff, self._hosts_in_use(cutoff))
+        in_use = self._hosts_in_use(cutoff)
+        report = restorer.restore(cutoff, in_use)
         self._checkpoints.go_on_from(restorer.chain)
         messages, damaged = self._replay(directory, restorer.journal)
         if messages:
@@ -188,7 +197,7 @@ class MetricStore:
             self._next_checkpoint = self._clock()
         marks = foreign.Marks(directory)
         found = foreign.new_files(directory, marks)
-        imported = self._import(found) if found else None
+        imported = self._import(found, in_use) if found else None
         self._meter.end()
         self.ready = True
         step("restore: done")
@@ -240,12 +249,13 @@ class MetricStore:
         """
         if not directory.is_dir():
             raise NotADirectoryError(f"{directory} is no directory")
-        return self._import(foreign.new_files(directory, None))
+        cutoff = int(self._clock() - self._options.retention)
+        return self._import(foreign.new_files(directory, None), self._hosts_in_use(cutoff))
 
-    def _import(self, files: foreign.Files) -> ImportReport:
+    def _import(self, files: foreign.Files, in_use: set[tuple[str, str]] | None) -> ImportReport:
         now = self._clock()
         window = (int(now - self._options.retention), int(now + self._options.max_future))
-        return foreign.Importer(self._tables, self._lock).run(files, *window)
+        return foreign.Importer(self._tables, self._lock).run(files, *window, in_use)
 
     @property
     def progress(self) -> RestoreProgress:
@@ -271,6 +281,16 @@ class MetricStore:
             self._retention.enforce_cap(self._options.memory_cap, int(now), self._options.retention)
             near = self._tables.resident_bytes() > 0.8 * self._options.memory_cap
             self._next_cap_check = now + (30 if near else 300)
+        if now >= self._next_cleanup and self.ready:
+            self._next_cleanup = now + self._options.retention
+            try:
+                self.cleanup()
+            except OSError as error:
+                log.error(
+                    "clean-up of the checkpoints failed, next try in %.0f s: %s",
+                    self._options.retention,
+                    error,
+                )
         if self._journal is not None and self.ready and now >= self._no_checkpoint_before:
             if now < self._next_checkpoint and not self._journal_wants_checkpoint():
                 return
@@ -278,7 +298,7 @@ class MetricStore:
             self._no_checkpoint_before = now + _RETRY
             try:
                 self.checkpoint()
-                self._next_checkpoint = now + self._options.checkpoint_interval
+                self._next_checkpoint = now + self._interval
             except OSError as error:
                 self._next_checkpoint = min(self._next_checkpoint, self._no_checkpoint_before)
                 log.error("checkpoint failed, next try in %d s: %s", _RETRY, error)
@@ -330,13 +350,53 @@ class MetricStore:
         started = time.perf_counter()
         with self._checkpointing:
             now = self._clock()
+            failed = False
+            if self._options.archive is not None and self._checkpoints.next_is_full:
+                # What a full checkpoint leaves out would be gone with the files it replaces.
+                failed = bool(self._archive(int(now - self._options.retention)).failed)
             journal = self._writer.switch_journal()
             step("journal: switched")
             with self._readers.reading():
-                written = self._checkpoints.write(now, journal)
+                written = self._checkpoints.write(now, journal, keep_replaced=failed or self._kept_replaced)
+            self._kept_replaced = self._kept_replaced or failed
             self._journal.forget(journal)
-            self._checkpoints.remove(self._checkpoints.outdated(int(now - self._options.retention)))
+            if self._options.archive is None:
+                self._checkpoints.remove(self._checkpoints.outdated(int(now - self._options.retention)))
         return CheckpointReport(written.series, written.pages, written.size, time.perf_counter() - started)
+
+    def cleanup(self) -> CleanupReport:
+        """Archives or deletes what is older than the retention on disk. Raises OSError. Before `restore` has
+        ended it does nothing."""
+        if self._checkpoints is None or not self.ready:
+            return CleanupReport()
+        with self._checkpointing:
+            cutoff = int(self._clock() - self._options.retention)
+            done = Archived()
+            if self._options.archive is not None:
+                done = self._archive(cutoff)
+            numbers = self._tables.cluster_numbers
+            failed = {numbers[name] for name in done.failed if name in numbers}
+            cluster_of = self._tables.hosts[:, layout.HOST_CLUSTER]
+            outdated = [
+                saved
+                for saved in self._checkpoints.outdated(cutoff)
+                if not failed.intersection(cluster_of[list(saved.hosts)].tolist())
+            ]
+            self._checkpoints.remove(outdated)
+            removed = len(outdated)
+            if self._kept_replaced and not done.failed:
+                removed += self._checkpoints.remove_replaced()
+                self._kept_replaced = False
+        return CleanupReport(removed, tuple(done.files), done.samples, tuple(sorted(done.failed)))
+
+    def _archive(self, cutoff: int) -> Archived:
+        directory, target = self._options.directory, self._options.archive
+        assert directory is not None
+        assert target is not None
+        done = archive(directory, target, cutoff)
+        if done.samples:
+            log.info("%d samples older than the retention archived: %s", done.samples, done.files)
+        return done
 
     def free(self, selectors: Sequence[Sequence[str]], to: int) -> int:
         """Removes what ends before `to` at and below each level; returns the number of segments (pages of

@@ -199,6 +199,17 @@ class ImportReport:
 
 
 @dataclass(frozen=True, slots=True)
+class CleanupReport:
+    """What a clean-up did: checkpoint files removed, Parquet files written, samples in them, clusters that
+    could not be archived (their checkpoint files are kept)."""
+
+    removed: int = 0
+    archived: tuple[Path, ...] = ()
+    samples: int = 0
+    failed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class CheckpointReport:
     """What was written: series, pages (those that changed since the checkpoint before), bytes of the file (0:
     nothing to do), seconds it took."""
@@ -217,6 +228,7 @@ class StoreOptions:
     `max_future` are seconds, `memory_cap` bytes (0: none). `journal_limit` is the size in bytes at which the
     journal asks for a checkpoint, `journal_limit_per_host` (0: none) the same for each host with data.
     `num_workers` threads (0: half of the processors and one, at most 10) write checkpoints and restore.
+    Samples that leave the retention go to Parquet files below `archive` (None: they are deleted).
     Queries that ask for a resolution get it from `minimum_points` on.
     """
 
@@ -229,4 +241,5 @@ class StoreOptions:
     journal_limit: int = 1 << 30
     journal_limit_per_host: int = 0
     num_workers: int = 0
+    archive: Path | None = None
     minimum_points: int = 1000

@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 BANNER = "ccstore - streaming metric store for HPC clusters"
 SWITCHES = {
-    "cleanup-checkpoints": "drop what is older than the retention from the checkpoint, then exit",
+    "cleanup-checkpoints": "archive or delete checkpoints older than the retention, then exit",
     "dev": "accepted, without effect",
     "logdate": "date and time in log lines",
     "version": "print the version and exit",
@@ -82,12 +82,10 @@ def _import(config: StandaloneConfig, directory: Path) -> None:
 
 
 def _clean_up(config: StandaloneConfig) -> None:
+    from ccserver.process import clean_up
     from ccserver.standalone.server import open_store
 
-    store = open_store(config)
-    store.restore()  # leaves out what is too old
-    store.close()
-    print(f"{config.store.directory}: nothing older than the retention is left")
+    print(clean_up(open_store(config), config.store.directory))
 
 
 def _serve(config: StandaloneConfig) -> None:

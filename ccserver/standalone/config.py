@@ -110,8 +110,6 @@ def _build(sections: Mapping[str, Any]) -> StandaloneConfig:
     for name in ("user", "group"):
         if main.get(name):
             _log.warning("/main/%s: the program does not change its account; let systemd start it so", name)
-    if store.cleanup_mode == "archive":
-        _log.warning("/metric-store/cleanup/mode: archive is not available yet, old samples are deleted")
     return StandaloneConfig(
         store=store,
         metrics=tuple(_metric(name, row) for name, row in sections["metrics"].items()),

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from ccstore.checkpoint import sync_directory
 from ccstore.foreign import binary_snapshot, json_snapshot, wal
 from ccstore.foreign.samples import Piece, Times, Unreadable, Values, component_of, joined
 from ccstore.kernels import samples
-from ccstore.kernels.layout import BASE
+from ccstore.kernels.layout import BASE, HOST_KEPT
 from ccstore.numbering import Numbering
 from ccstore.tables import Component, StoreTables
 from ccstore.types import ImportReport
@@ -124,10 +124,15 @@ class Importer:
         self._numbering = Numbering(tables)
         self._unknown: Counter[str] = Counter()
         self._damaged = 0
+        self._in_use: Collection[tuple[str, str]] | None = ()
 
-    def run(self, files: Files, begin: int, end: int) -> ImportReport:
-        """Samples of [begin, end], unix seconds; those of kept hosts also from before."""
+    def run(
+        self, files: Files, begin: int, end: int, in_use: Collection[tuple[str, str]] | None = ()
+    ) -> ImportReport:
+        """Samples of [begin, end], unix seconds; those of hosts in use, (cluster, host), also from before.
+        None: all are."""
         hosts = stored = 0
+        self._in_use = in_use
         reported = time.monotonic()
         for number, ((cluster, host), paths) in enumerate(files.items()):
             if time.monotonic() - reported > _PROGRESS:
@@ -164,6 +169,8 @@ class Importer:
                 if host_number < 0 or component < 0:
                     log.warning("%s: this is no name of a host, or there are too many", paths[0].parent)
                     return stored
+                if self._in_use is None or (cluster, host) in self._in_use:
+                    self._tables.hosts[host_number, HOST_KEPT] = 1
                 self._tables.grow()
                 flat = self._tables.flat
                 count = int(samples.fill(flat, host_number, row, component, times, values, begin))
