@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import stat
 import subprocess
@@ -128,7 +129,19 @@ def test_a_password_may_contain_colons_and_accounts_can_go_again(installation: S
     assert "unknown user" in done.stderr
 
 
-@pytest.mark.parametrize("flag", ["-apply-tags", "-cleanup-checkpoints"])
+def test_checkpoints_are_cleaned_up_by_command(installation: Server) -> None:
+    done = ccserver(installation.folder, "-cleanup-checkpoints")
+    assert done.returncode == 0, done.stderr
+    assert "0 files older than the retention removed, 0 samples archived" in done.stdout
+    (directory,) = installation.folder.rglob("*checkpoints")
+    with open(directory / "lock", "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = ccserver(installation.folder, "-cleanup-checkpoints")
+    assert done.returncode == 1
+    assert "is in use by another metric store" in done.stderr
+
+
+@pytest.mark.parametrize("flag", ["-apply-tags"])
 def test_a_flag_without_its_service_never_pretends(installation: Server, flag: str) -> None:
     done = ccserver(installation.folder, flag)
     assert done.returncode == 1
