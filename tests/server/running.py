@@ -84,6 +84,7 @@ class Server:
         self.folder = folder
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
+        self.flags = ["-server", "-dev", "-loglevel", "info"]
 
     @property
     def url(self) -> str:
@@ -105,7 +106,7 @@ class Server:
     def start(self, *, wait: bool = True, **extra_environment: str) -> None:
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "ccserver.cli", "-server", "-dev", "-loglevel", "info"],
+                [sys.executable, "-m", "ccserver.cli", *self.flags],
                 cwd=self.folder,
                 env=environment() | extra_environment,
                 stdout=log,
