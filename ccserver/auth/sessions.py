@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import secrets
 import threading
 import time
 from collections import OrderedDict
@@ -107,6 +108,8 @@ class Sessions:
             "r": sorted(principal.roles),
             "s": principal.source,
             "n": principal.name,
+            # Two logins within a second must not share their value: ending one would end the other.
+            "i": secrets.token_urlsafe(9),
         }
         if sum(map(len, principal.projects)) <= _ROOM_FOR_PROJECTS:
             content["p"] = list(principal.projects)

@@ -22,6 +22,7 @@ from ccserver.rest.gateway import Application
 
 _log = logging.getLogger(__name__)
 
+HEADER_PATIENCE = 20.0  # seconds
 GRACE = 1.5  # seconds that running requests get after the shutdown began
 _MOST_BYTES_OF_HEADERS = 64 * 1024
 
@@ -34,7 +35,9 @@ class Listener:
         self._config.errorlog = logging.getLogger("hypercorn.error")
         self._config.accesslog = None
         self._config.include_server_header = False
-        self._config.keep_alive_timeout = 75.0
+        # Runs from the last answer until the headers of the next request are complete: also what a client
+        # gets that sends them byte by byte.
+        self._config.keep_alive_timeout = HEADER_PATIENCE
         self._config.keep_alive_max_requests = 1_000_000
         self._config.h11_max_incomplete_size = _MOST_BYTES_OF_HEADERS
         self._config.ssl_handshake_timeout = 20.0
