@@ -5,12 +5,11 @@ Source: spec/metric-store.md 6.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from itertools import groupby
 from typing import Any, cast
 
 import msgspec
-import numpy as np
 import orjson
 from quart import Response, request
 
@@ -20,13 +19,11 @@ from ccserver.rest.answers import HttpError, error_answer, json_answer, text_ans
 from ccserver.rest.sites import node_state
 from ccserver.rest.web import Admitted, Routes, decode
 from ccstore import InvalidRange, MetricStore, NodeHealth, Query, QueryAnswer
-from ccstore.json_text import json_numbers
+from ccstore.json_text import json_pieces
 from ccstore.types import ResampleAlgorithm
 
 _LARGEST_BODY = 16 * 1024 * 1024  # bytes, of everything but line protocol
-_PIECE = 1 << 18  # bytes; stays in the cache between being put together and being sent
 _RETRY_AFTER = "2"  # seconds
-_EMPTY = np.empty(0, np.float32)
 
 
 class _Row(msgspec.Struct):
@@ -177,56 +174,40 @@ def _answered(store: MetricStore, body: _Body) -> list[bytes]:
         )
     except (InvalidRange, ValueError) as error:
         raise HttpError(400, str(error)) from None
-    return _pieces(_text(answer, with_queries=bool(for_all_nodes)))
+    return _pieces(answer, with_queries=bool(for_all_nodes))
 
 
-def _text(answer: QueryAnswer, *, with_queries: bool) -> Iterator[bytes]:
-    """The answer as JSON, in small parts. Numbers of arrays go through a kernel, all statistics at once
-    through orjson: one call per series would take longer than its numbers."""
+def _pieces(answer: QueryAnswer, *, with_queries: bool) -> list[bytes]:
+    """The answer as JSON. Numbers of arrays go through a kernel, all statistics at once through orjson: one
+    call per series would take longer than its numbers."""
     results = [result for row in answer.rows for result in row]
-    arrays = json_numbers([_EMPTY if one.data is None else one.data for one in results])
     statistics = orjson.dumps([number for one in results for number in (one.avg, one.min, one.max)])
-    numbers = iter(statistics[1:-1].split(b","))
-    texts = zip(arrays, numbers, numbers, numbers, strict=False)
-    yield b"{"
+    arrays = [one.data for one in results if one.data is not None and len(one.data)]
+    texts = _texts(answer, with_queries, iter(statistics[1:-1].split(b",")))
+    return list(json_pieces(texts, arrays))
+
+
+def _texts(answer: QueryAnswer, with_queries: bool, numbers: Iterator[bytes]) -> Iterator[bytes]:
+    """What stands before, between and behind the arrays."""
+    parts = [b"{"]
     if with_queries:
-        yield b'"queries":' + orjson.dumps([_generated(one) for one in answer.queries]) + b","
-    yield b'"results":['
+        parts += b'"queries":', orjson.dumps([_generated(one) for one in answer.queries]), b","
+    parts.append(b'"results":[')
     for place, row in enumerate(answer.rows):
-        yield b",[" if place else b"["
+        parts.append(b",[" if place else b"[")
         for number, one in enumerate(row):
-            array, average, low, high = next(texts)
-            yield b",{" if number else b"{"
+            parts.append(b",{" if number else b"{")
             if one.error is not None:
-                yield b'"error":' + orjson.dumps(one.error) + b","
-            elif array:
-                yield b'"data":['
-                yield from array
-                yield b"],"
-            yield b'"from":%d,"to":%d,"resolution":%d,"avg":%b,"min":%b,"max":%b}' % (
-                one.start,
-                one.to,
-                one.resolution,
-                average,
-                low,
-                high,
-            )
-        yield b"]"
-    yield b"]}"
-
-
-def _pieces(parts: Iterable[bytes]) -> list[bytes]:
-    """The same text in pieces that are worth sending and no larger than 1 MB or a part."""
-    pieces: list[bytes] = []
-    waiting: list[bytes] = []
-    size = 0
-    for part in parts:
-        if size + len(part) > _PIECE:
-            pieces.append(b"".join(waiting))
-            waiting, size = [], 0
-        waiting.append(part)
-        size += len(part)
-    return [*pieces, b"".join(waiting)]
+                parts += b'"error":', orjson.dumps(one.error), b","
+            elif one.data is not None and len(one.data):
+                parts.append(b'"data":[')
+                yield b"".join(parts)
+                parts = [b"],"]
+            numbers_of_it = (one.start, one.to, one.resolution, next(numbers), next(numbers), next(numbers))
+            parts.append(b'"from":%d,"to":%d,"resolution":%d,"avg":%b,"min":%b,"max":%b}' % numbers_of_it)
+        parts.append(b"]")
+    parts.append(b"]}")
+    yield b"".join(parts)
 
 
 def _query(row: _Row) -> Query:

@@ -26,10 +26,10 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from ccstore.kernels.layout import bytes1, int64, int64_1, kernel, part
+from ccstore.kernels.layout import bytes1, int64, int64_1, kernel, part, readonly_bytes1
 
 BLOCK = 256
-ROOM = 32  # bytes that one number, the comma behind it and the last store may take
+ROOM = 32  # bytes that one number, the comma behind it and its last store may take
 DIGITS_SIZE = 2 * BLOCK
 
 _DECIMALS = 8  # of the fast path
@@ -233,24 +233,33 @@ def put_rare(out: NDArray[np.uint8], p: np.uint64, value: float, exponent: np.ui
     return put_whole(out, p + _64(2), eight_digits(_32(tens)))
 
 
-@kernel(int64, values1, bits1, int64_1, bytes1, int64_1, uint64_1, uint32_1)
+@kernel(int64, values1, bits1, int64_1, readonly_bytes1, int64_1, bytes1, int64_1, uint64_1, uint32_1)
 def json_numbers(
     values: NDArray[np.float32],
     bits: NDArray[np.uint32],
     ends: NDArray[np.int64],
-    out: NDArray[np.uint8],
+    texts: NDArray[np.uint8],
     text_ends: NDArray[np.int64],
+    out: NDArray[np.uint8],
+    spans: NDArray[np.int64],
     digits: NDArray[np.uint64],
     whole: NDArray[np.uint32],
 ) -> int:
-    """Text of all values, a comma behind each, to `out`; returns its length.
+    """texts[text_ends[r-1]:text_ends[r]] and behind it the numbers values[ends[r-1]:ends[r]] with commas
+    between them, for all r, to `out`; returns the length of it all.
 
-    The text of values[ends[r-1]:ends[r]] ends at text_ends[r]. `bits` are the values seen as uint32; `out`
-    has ROOM bytes a value and ROOM more; `digits` and `whole` have DIGITS_SIZE places.
+    The numbers stand at out[spans[2*r]:spans[2*r+1]]. `bits` are the values seen as uint32; `out` has room
+    for the texts and ROOM bytes a value; `digits` and `whole` have DIGITS_SIZE places.
     """
     p = _64(0)
     begin = 0
+    at_text = 0
     for r in range(ends.shape[0]):
+        for k in range(at_text, text_ends[r]):
+            out[p] = texts[k]
+            p += _64(1)
+        at_text = text_ends[r]
+        spans[2 * r] = np.int64(p)
         for at in range(begin, ends[r], BLOCK):
             count = min(BLOCK, ends[r] - at)
             cut(values, bits, at, count, digits, whole)
@@ -265,6 +274,8 @@ def json_numbers(
                     p = put_rare(out, p, np.float64(values[at + i]), exponent)
                 out[p] = 44
                 p += _64(1)
+        if ends[r] > begin:
+            p -= _64(1)
         begin = ends[r]
-        text_ends[r] = np.int64(p)
+        spans[2 * r + 1] = np.int64(p)
     return np.int64(p)

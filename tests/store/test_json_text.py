@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccstore.json_text import PIECE, json_numbers
+from ccstore.json_text import PIECE, json_numbers, json_pieces
 from ccstore.kernels import text
 from tests import naive
 
@@ -19,8 +19,7 @@ _FAST = st.floats(2.0**-6, 2.0**26, width=32, exclude_max=True)
 
 
 def one_text(values: list[float]) -> str:
-    ((piece,),) = json_numbers([np.array(values, np.float32)])
-    return piece.decode()
+    return b"".join(json_pieces([b"", b""], [np.array(values, np.float32)])).decode()
 
 
 @given(st.lists(_SINGLES, min_size=1, max_size=600))
@@ -75,19 +74,41 @@ def test_whole_numbers_are_exact() -> None:
     assert [float(v) for v in one_text(values).split(",")] == values
 
 
-def test_arrays_keep_apart_and_long_ones_come_in_pieces() -> None:
+def test_texts_stand_between_the_arrays() -> None:
+    arrays = [np.array([1, 2], np.float32), np.empty(0, np.float32), np.array([0.1, 1e300])[::-1]]
+    assert b"".join(json_pieces([b"[[", b"],[", b"],[", b"]]"], arrays)) == b"[[1.0,2.0],[],[null,0.1]]"
+    assert b"".join(json_pieces([b"{}"], [])) == b"{}"
+    assert b"".join(json_pieces([], [])) == b""
+
+
+@given(st.lists(st.tuples(st.binary(max_size=9), st.lists(st.integers(-99, 99), max_size=9)), max_size=20))
+def test_many_short_texts_and_arrays(parts: list[tuple[bytes, list[int]]]) -> None:
+    got = b"".join(
+        json_pieces([text for text, _ in parts] + [b"end"], [np.array(a, np.float32) for _, a in parts])
+    )
+    expected = b"".join(text + b",".join(b"%d.0" % one for one in array) for text, array in parts)
+    assert got == expected + b"end"
+
+
+def test_long_arrays_and_texts_come_in_pieces_of_at_most_a_megabyte() -> None:
+    widest = -1.2345678e-9
+    arrays = [np.full(3 * PIECE + 5, widest, np.float32), np.arange(PIECE, dtype=np.float32)]
+    texts = [b"[" + b" " * (3 << 20) + b"[", b"],[", b"]" + b" " * (1 << 18) + b"]"]
+    pieces = list(json_pieces(texts, arrays))
+    assert len(pieces) > 15
+    assert max(map(len, pieces)) <= 1 << 20
+    assert b"".join(pieces).startswith(texts[0])
+    assert b"".join(pieces).endswith(texts[2])
+    first, second = json.loads(b"".join(pieces))
+    assert len(first) == len(arrays[0])
+    assert second == arrays[1].tolist()
+    assert max(len(one_text([v])) for v in (widest, -9.8765432e15, -1.2345678e-38)) < text.ROOM - 8
+
+
+def test_texts_of_single_arrays() -> None:
     long = np.arange(2 * PIECE + 5, dtype=np.float32)
-    arrays = [np.array([1, 2], np.float32), np.empty(0, np.float32), long, np.array([0.1, 1e300])[::-1]]
-    texts = json_numbers(arrays)
+    texts = json_numbers([np.array([1, 2], np.float32), np.empty(0), long, np.array([0.1, 1e300])[::-1]])
     assert [b"".join(pieces) for pieces in texts[:2]] == [b"1.0,2.0", b""]
-    assert len(texts[2]) == 3
     assert json.loads(b"[" + b"".join(texts[2]) + b"]") == long.tolist()
     assert b"".join(texts[3]) == b"null,0.1"
     assert json_numbers([]) == []
-
-
-def test_no_piece_exceeds_a_megabyte() -> None:
-    longest = np.full(PIECE, np.float32(-1.2345678e-9))
-    ((piece,),) = json_numbers([longest])
-    assert len(piece) <= 1 << 20
-    assert max(len(one_text([v])) for v in (-1.2345678e-9, -9.8765432e15, -1.2345678e-38)) < text.ROOM - 8
