@@ -630,8 +630,12 @@ class Load:
 
 
 def test_writers_and_readers_beside_retention_free_and_checkpoints(tmp_path: Path) -> None:
-    load = Load(tmp_path)
-    load.run(5)
+    under_load(tmp_path, 5)
+
+
+def under_load(directory: Path, seconds: float) -> None:
+    load = Load(directory)
+    load.run(seconds)
     assert load.trouble[:3] == []
     assert load.queries > 10
     assert load.freed > 10
@@ -644,7 +648,7 @@ def test_writers_and_readers_beside_retention_free_and_checkpoints(tmp_path: Pat
     assert load.trouble[:3] == []
     load.store.close()
     # What the last checkpoint has is the same.
-    load.store = open_store(load.clock, retention=2 * HOUR, directory=tmp_path)
+    load.store = open_store(load.clock, retention=2 * HOUR, directory=directory)
     load.store.restore()
     for writer in (0, 1):
         for host in range(load.hosts):

@@ -172,6 +172,39 @@ def test_every_step_of_the_code_is_in_the_list() -> None:
 OF_ARCHIVE = {"archive: file written", "archive: file renamed", "archive: noted"}
 
 
+def kill_and_compare(directory: Path, name: str, visit: int, held_after: list[list[Any]]) -> None:
+    """Nothing that was promised is lost, and three restarts and clean stops change nothing."""
+    prepare(directory)
+    told = directory.with_suffix(".told")
+    told.write_text(str(HALF))
+
+    def run() -> None:
+        left = visit
+
+        def on_step(reached: str) -> None:
+            nonlocal left
+            left -= reached == name
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        work(directory, told, on_step)
+
+    end = in_child(run)
+    assert end in (0, KILLED), (name, visit)
+    promised = int(told.read_text())
+    store = open_store(directory, Clock(MESSAGES))
+    store.restore()
+    held = contents(store)
+    assert held in held_after[promised - HALF :], (name, visit, promised)
+    for _ in range(3):
+        store.close()
+        assert not journals(directory)
+        store = open_store(directory, Clock(MESSAGES))
+        assert store.restore().damaged == 0
+        assert contents(store) == held, (name, visit)
+    store.close()
+
+
 def test_killed_at_every_step(tmp_path: Path) -> None:
     count = visits(tmp_path)
     assert set(steps.STEPS) - set(count) <= OF_ARCHIVE, "the run must come by every step"
@@ -180,38 +213,7 @@ def test_killed_at_every_step(tmp_path: Path) -> None:
     for name, times in count.items():
         for visit in sorted({1, 2, times} & set(range(1, times + 1)))[:MOST_VISITS]:
             tried += 1
-            directory = tmp_path / str(tried)
-            prepare(directory)
-            told = tmp_path / f"told{tried}.txt"
-            told.write_text(str(HALF))
-
-            def run(
-                directory: Path = directory, told: Path = told, name: str = name, visit: int = visit
-            ) -> None:
-                left = visit
-
-                def on_step(reached: str) -> None:
-                    nonlocal left
-                    left -= reached == name
-                    if left == 0:
-                        os.kill(os.getpid(), signal.SIGKILL)
-
-                work(directory, told, on_step)
-
-            end = in_child(run)
-            assert end in (0, KILLED), (name, visit)
-            promised = int(told.read_text())
-            first = open_store(directory, Clock(MESSAGES))
-            first.restore()
-            held = contents(first)
-            assert held in held_after[promised - HALF :], (name, visit, promised)
-            for _ in range(3):
-                first.close()
-                assert not journals(directory)
-                first = open_store(directory, Clock(MESSAGES))
-                assert first.restore().damaged == 0
-                assert contents(first) == held, (name, visit)
-            first.close()
+            kill_and_compare(tmp_path / str(tried), name, visit, held_after)
     assert tried > len(steps.STEPS)
 
 
