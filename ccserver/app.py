@@ -41,6 +41,7 @@ from ccserver.graphql.view import handle
 from ccserver.jobs.column_keeper import ColumnKeeper
 from ccserver.jobs.lifecycle import JobLifeCycle
 from ccserver.jobs.repository import JobRepository
+from ccserver.jobs.taggers import ApplicationTagger, Taggers
 from ccserver.jobs.tags import TagRepository
 from ccserver.live import EventStream, Hub, StatusReader
 from ccserver.metricdata import MetricData
@@ -67,7 +68,7 @@ from ccserver.rest.settings import read_notice
 from ccserver.rest.templates import Templates
 from ccserver.rest.web import ClusterNotice, Web
 from ccserver.site import Site
-from ccserver.tasks import every, update_durations, update_footprints
+from ccserver.tasks import daily, every, update_durations, update_footprints
 from ccserver.version import VERSION
 from ccstore import MetricStore
 
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _ENDED_SESSIONS = Path("./var/ended-sessions")
+_APPLICATIONS = Path("./var/tagger/apps")
 _EVENT_BYTES = 64 * 1024 * 1024  # may wait per subject when only events are received
 
 
@@ -93,7 +95,18 @@ def build_site(config: Config, database: Database, archive: JobArchive) -> Site:
     jobs = JobRepository(database, short_running=short_running, columns=ColumnKeeper(database))
     tags = TagRepository(database, archive)
     ready = (lambda: store.ready) if store is not None else (lambda: True)
-    life_cycle = JobLifeCycle(jobs, tags, clusters, metric_data, archive, ready=ready)
+    taggers = Taggers(jobs, [ApplicationTagger(_APPLICATIONS, jobs, tags)])
+    enabled = config.main.enable_job_taggers
+    life_cycle = JobLifeCycle(
+        jobs,
+        tags,
+        clusters,
+        metric_data,
+        archive,
+        start_hooks=taggers.hooks("start") if enabled else (),
+        stop_hooks=taggers.hooks("stop") if enabled else (),
+        ready=ready,
+    )
     if store is not None:
         store.in_use(jobs.used_nodes)
     return Site(
@@ -108,6 +121,7 @@ def build_site(config: Config, database: Database, archive: JobArchive) -> Site:
         users=UserRepository(database),
         nodes=NodeRepository(database, clusters),
         life_cycle=life_cycle,
+        taggers=taggers,
     )
 
 
@@ -277,6 +291,8 @@ async def _serve(
             nursery.start_soon(hub.run)
             for seconds, work in _periodic_work(site, access):
                 nursery.start_soon(every, seconds, work)
+            for hour, minute, work in _daily_work(site):
+                nursery.start_soon(daily, hour, minute, work)
             if site.store is not None:
                 nursery.start_soon(restore, site.store)
             nursery.start_soon(feed_watchdog)
@@ -312,6 +328,12 @@ def _periodic_work(site: Site, access: Access) -> list[tuple[float, Callable[[],
     return work
 
 
+def _daily_work(site: Site) -> list[tuple[int, int, Callable[[], object]]]:
+    """Hour and minute of the local clock, and what to run then."""
+    grace = site.config.main.stop_jobs_exceeding_walltime
+    return [(3, 0, partial(site.life_cycle.stop_overdue, grace))] if grace > 0 else []
+
+
 @contextmanager
 def _archiving(site: Site) -> Iterator[None]:
     thread = threading.Thread(target=site.life_cycle.run_archiver, name="archiver", daemon=True)
@@ -319,6 +341,7 @@ def _archiving(site: Site) -> Iterator[None]:
     try:
         yield
     finally:
+        site.taggers.close(PATIENCE)
         site.life_cycle.drain(PATIENCE, give_up=False)  # the next start archives them
 
 

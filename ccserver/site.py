@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ccserver.database import Database
     from ccserver.jobs.lifecycle import JobLifeCycle
     from ccserver.jobs.repository import JobRepository
+    from ccserver.jobs.taggers import Taggers
     from ccserver.jobs.tags import TagRepository
     from ccserver.metricdata import MetricData
     from ccserver.nodes import NodeRepository
@@ -34,3 +35,4 @@ class Site:
     users: UserRepository
     nodes: NodeRepository
     life_cycle: JobLifeCycle
+    taggers: Taggers

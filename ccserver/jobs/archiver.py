@@ -4,6 +4,9 @@ A job waits for archiving as long as its row says so: not running, monitoring st
 only gives the order. Hence nothing is lost when the process dies: at the next start `run` looks for such rows
 and archives them from the restored metric store. An orderly shutdown (`drain`) gives the queue a time limit
 and marks what is left in it as failed, as the contract wants, or leaves that to the next start too.
+
+A file system or database that refuses for a moment costs no job its data: such a job is tried again a few
+times, behind the others. Missing data do not come back: that job has failed at once.
 """
 
 from __future__ import annotations
@@ -12,9 +15,13 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
+from sqlalchemy.exc import SQLAlchemyError
+
+from ccserver.archive import ArchiveError
 from ccserver.jobs.repository import JobRepository
 from ccserver.jobs.tags import TagRepository
 from ccserver.model.job import MONITORING_ARCHIVED, MONITORING_FAILED, MONITORING_RUNNING, Job
@@ -24,7 +31,11 @@ log = logging.getLogger(__name__)
 
 QUEUE_LENGTH = 128
 
+RETRIES = (2.0, 10.0, 30.0)  # seconds before the second, third, fourth attempt
+
 _READY_POLL = 0.2  # seconds
+_MOST_RETRIES = 1024  # jobs that wait for another attempt; more are left to the next start
+_TRANSIENT = (OSError, SQLAlchemyError, ArchiveError)
 
 
 class ArchiveSource(Protocol):
@@ -51,6 +62,19 @@ class ArchiveTarget(Protocol):
     ) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class ArchiverState:
+    """What an operator wants to see; counts are since the start, `current` is a database id."""
+
+    waiting: int
+    limit: int
+    current: int | None
+    retrying: int
+    archived: int
+    failed: int
+    last_error: str
+
+
 class Archiver:
     """A bounded queue of job ids and the work done on each.
 
@@ -68,6 +92,7 @@ class Archiver:
         archived: Callable[[Job], None] = lambda job: None,
         ready: Callable[[], bool] = lambda: True,
         queue_length: int = QUEUE_LENGTH,
+        retries: Sequence[float] = RETRIES,
     ) -> None:
         self._jobs = jobs
         self._tags = tags
@@ -77,9 +102,14 @@ class Archiver:
         self._ready = ready
         self._queue_length = queue_length
         self._queue: deque[int] = deque()
+        self._pauses = tuple(retries)
+        self._attempts: dict[int, int] = {}  # failed ones of jobs that will be tried again
+        self._due: deque[tuple[float, int]] = deque()  # when to try again; pauses differ, so not sorted
         self._change = threading.Condition()
         self._running = False
-        self._busy = False
+        self._current: int | None = None
+        self._archived_jobs = self._failed_jobs = 0
+        self._last_error = ""
         self._draining = False
         self._given_up = False
 
@@ -87,6 +117,19 @@ class Archiver:
     def waiting(self) -> int:
         """Number of queued jobs, without the one being archived."""
         return len(self._queue)
+
+    @property
+    def state(self) -> ArchiverState:
+        with self._change:
+            return ArchiverState(
+                waiting=len(self._queue),
+                limit=self._queue_length,
+                current=self._current,
+                retrying=len(self._attempts),
+                archived=self._archived_jobs,
+                failed=self._failed_jobs,
+                last_error=self._last_error,
+            )
 
     def put(self, id: int) -> None:
         """Queue a stopped job; blocks while the queue is full. After `drain` it is left to the next start."""
@@ -111,7 +154,7 @@ class Archiver:
                 except Exception:
                     log.exception("job %d: archiving failed and the failure could not be recorded", id)
                 with self._change:
-                    self._busy = False
+                    self._current = None
                     self._change.notify_all()
         finally:
             with self._change:
@@ -128,10 +171,11 @@ class Archiver:
         with self._change:
             self._draining = True
             self._change.notify_all()
-            self._change.wait_for(lambda: not self._running or not (self._queue or self._busy), timeout)
+            self._change.wait_for(lambda: not self._running or self._idle, timeout)
             self._given_up = True
-            left = list(self._queue)
+            left = [*self._queue, *(id for _, id in self._due)]
             self._queue.clear()
+            self._due.clear()
             self._change.notify_all()
         if give_up:
             for id in left:
@@ -155,22 +199,41 @@ class Archiver:
                 if self._given_up:
                     return None
         with self._change:
-            if self._queue and not self._given_up:
-                return self._take()
             ending = self._draining
+            if not ending and (id := self._again()) is not None:
+                return self._take(id)
+            if self._queue and not self._given_up:
+                return self._take(self._queue.popleft())
         if not ending and (id := next(left_behind, None)) is not None:
             with self._change:
-                self._busy = True
-            return id
+                return self._take(id)
         with self._change:
-            self._change.wait_for(lambda: self._queue or self._draining)
-            return self._take() if self._queue and not self._given_up else None
+            while not (self._queue or self._draining):
+                if (id := self._again()) is not None:
+                    return self._take(id)
+                next_due = min((due for due, _ in self._due), default=None)
+                self._change.wait(None if next_due is None else next_due - time.monotonic())
+            if self._queue and not self._given_up:
+                return self._take(self._queue.popleft())
+            return None
 
-    def _take(self) -> int:
-        self._busy = True
-        id = self._queue.popleft()
+    @property
+    def _idle(self) -> bool:
+        return not self._queue and self._current is None
+
+    def _take(self, id: int) -> int:
+        self._current = id
         self._change.notify_all()
         return id
+
+    def _again(self) -> int | None:
+        """A job whose next attempt is due."""
+        now = time.monotonic()
+        for place, (due, id) in enumerate(self._due):
+            if due <= now:
+                del self._due[place]
+                return id
+        return None
 
     def _archive_one(self, id: int) -> None:
         job = self._jobs.find(id, with_metadata=True)
@@ -187,15 +250,34 @@ class Archiver:
             self._archive.import_job(job, data)
             self._jobs.mark_archived(job)
         except Exception as error:
-            log.error("job %d (%d on %s): archiving failed: %s", id, job.job_id, job.cluster, error)
-            log.debug("job %d", id, exc_info=error)
-            self._jobs.set_monitoring_status(id, MONITORING_FAILED)
+            self._failed(job, error)
             return
+        with self._change:
+            self._attempts.pop(id, None)
+            self._archived_jobs += 1
         self._catch_up(job)
         log.info(
             "job %d (%d on %s): archived in %.3f s", id, job.job_id, job.cluster, time.monotonic() - began
         )
         self._archived(job)
+
+    def _failed(self, job: Job, error: Exception) -> None:
+        log.debug("job %d", job.id, exc_info=error)
+        text = f"job {job.id} ({job.job_id} on {job.cluster}): archiving failed: {error}"
+        with self._change:
+            self._last_error = text
+            attempts = self._attempts.pop(job.id, 0)
+            again = isinstance(error, _TRANSIENT) and attempts < len(self._pauses)
+            if again and len(self._attempts) < _MOST_RETRIES and not self._draining:
+                self._attempts[job.id] = attempts + 1
+                self._due.append((time.monotonic() + self._pauses[attempts], job.id))
+            elif not again:
+                self._failed_jobs += 1
+        if again:
+            log.warning("%s; it will be tried again", text)
+        else:
+            log.error("%s", text)
+            self._jobs.set_monitoring_status(job.id, MONITORING_FAILED)
 
     def _catch_up(self, job: Job) -> None:
         """Tags and metadata that changed while the data was written: their own update found no entry yet."""

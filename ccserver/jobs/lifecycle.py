@@ -10,20 +10,36 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from ccserver.clusters import Clusters
-from ccserver.jobs.archiver import QUEUE_LENGTH, Archiver, ArchiveSource, ArchiveTarget
+from ccserver.jobs.archiver import (
+    QUEUE_LENGTH,
+    RETRIES,
+    Archiver,
+    ArchiverState,
+    ArchiveSource,
+    ArchiveTarget,
+)
 from ccserver.jobs.checks import InvalidJob, check_job
 from ccserver.jobs.repository import DuplicateJob, JobRepository
 from ccserver.jobs.tags import TagError, TagRepository
 from ccserver.jobs.wire import StopRequest
-from ccserver.model.job import JOB_STATES, MONITORING_DISABLED, Job
+from ccserver.model.job import (
+    JOB_STATES,
+    MONITORING_DISABLED,
+    MONITORING_FAILED,
+    MONITORING_RUNNING,
+    Job,
+    Tag,
+)
 from ccserver.model.user import Principal
 
 log = logging.getLogger(__name__)
 
 _STORAGE_ERRORS = (SQLAlchemyError, OverflowError)  # the latter for numbers that no column holds
+_LONGEST = (1 << 31) - 1  # seconds; durations are 32-bit numbers on the wire
 UNFINISHED = frozenset({"running", "pending", "suspended"})
 
 
@@ -65,6 +81,12 @@ class JobNotRunning(LifeCycleError):
     status = 422
 
 
+class NotFailed(LifeCycleError):
+    """There is nothing to archive again."""
+
+    status = 422
+
+
 class StopRefused(LifeCycleError):
     """Stop time or state of the request cannot be."""
 
@@ -98,6 +120,7 @@ class JobLifeCycle:
         stop_hooks: Sequence[Callable[[Job], None]] = (),
         ready: Callable[[], bool] = lambda: True,
         queue_length: int = QUEUE_LENGTH,
+        retries: Sequence[float] = RETRIES,
     ) -> None:
         self.on_event: list[Callable[[JobEvent], None]] = []
         self.start_hooks = list(start_hooks)
@@ -114,6 +137,7 @@ class JobLifeCycle:
             archived=self._after_archiving,
             ready=ready,
             queue_length=queue_length,
+            retries=retries,
         )
 
     def start(self, job: Job, by: Principal | None = None) -> Job:
@@ -125,7 +149,7 @@ class JobLifeCycle:
         try:
             check_job(started, self._clusters)
             self.take_over_cache()
-            started.id = self._jobs.insert_started(started)
+            failure = self._insert(started, job.tags or (), by)
         except InvalidJob as error:
             raise JobRefused(str(error)) from error
         except DuplicateJob as error:
@@ -133,15 +157,23 @@ class JobLifeCycle:
         except _STORAGE_ERRORS as error:
             log.exception("job %d on %s could not be stored", job.job_id, job.cluster)
             raise NotStored(f"insert into database failed: {_cause(error)}") from error
-        try:
-            if job.tags:
-                started.tags = list(self._tags.attach(started, job.tags, by))
-        except TagError as error:
-            raise TagsNotAdded(f"adding tag to new job {started.id} failed: {error}") from error
-        finally:
-            self._tell("started", started)
-            self._call(self.start_hooks, started)
+        self._tell("started", started)
+        self._call(self.start_hooks, started)
+        if failure is not None:
+            raise TagsNotAdded(f"adding tag to new job {started.id} failed: {failure}") from failure
         return started
+
+    def _insert(self, started: Job, tags: Sequence[Tag], by: Principal | None) -> TagError | None:
+        """Job and tags in one transaction; a tag that fails leaves the job and the tags before it."""
+        failure: TagError | None = None
+
+        def attach(connection: Connection, id: int) -> None:
+            nonlocal failure
+            attached, failure = self._tags.attach_started(connection, id, tags, by)
+            started.tags = list(attached)
+
+        started.id = self._jobs.insert_started(started, attach if tags else _nothing)
+        return failure
 
     def stop(self, request: StopRequest, by: Principal | None = None) -> Job:
         """End the newest job the request names and queue it for archiving; returns it in its final state.
@@ -162,6 +194,34 @@ class JobLifeCycle:
         if job is None:
             raise JobUnknown(f"finding job failed: no job with id {id}")
         return self._stop(job, request)
+
+    def archive_again(self, id: int) -> Job:
+        """Queue a job whose archiving failed once more; its data must still be in the metric store.
+
+        Raises JobUnknown, NotFailed.
+        """
+        job = self._jobs.find(id)
+        if job is None:
+            raise JobUnknown(f"finding job failed: no job with id {id}")
+        if job.running or job.monitoring_status != MONITORING_FAILED:
+            raise NotFailed(
+                f"archiving of job {id} has not failed (monitoring status {job.monitoring_status})"
+            )
+        self._jobs.set_monitoring_status(id, MONITORING_RUNNING)
+        job.monitoring_status = MONITORING_RUNNING
+        self._archiver.put(id)
+        return job
+
+    def stop_overdue(self, grace: int) -> int:
+        """Fail jobs that exceed their walltime by more than `grace` seconds, unarchived; returns how many."""
+        ids = self._jobs.stop_overdue(grace)
+        for id in ids:
+            job = self._jobs.find(id)
+            if job is not None:
+                self._tell("stopped", job)
+        if ids:
+            log.warning("%d jobs exceeded their walltime and count as failed: %s", len(ids), ids)
+        return len(ids)
 
     def set_metadata(self, id: int, key: str, value: str) -> Job:
         """Add or overwrite one metadata key, in the archived record too once the job has one.
@@ -212,6 +272,11 @@ class JobLifeCycle:
         """Number of jobs queued for archiving."""
         return self._archiver.waiting
 
+    @property
+    def archiving(self) -> ArchiverState:
+        """What the archiver does, and what it did since the start."""
+        return self._archiver.state
+
     def _stop(self, job: Job, request: StopRequest) -> Job:
         if not job.running:
             raise JobNotRunning(f"job has already been stopped (state is: {job.state})")
@@ -223,6 +288,8 @@ class JobLifeCycle:
         if state not in JOB_STATES or state in UNFINISHED:
             raise StopRefused(f"invalid requested job state: {state}")
         duration = request.stop_time - job.start_time
+        if duration > _LONGEST:
+            raise StopRefused(f"stopTime {request.stop_time} lies more than 68 years after startTime")
         try:
             stopped = self._jobs.mark_stopped(job.id, state, duration)
         except _STORAGE_ERRORS as error:
@@ -257,6 +324,10 @@ class JobLifeCycle:
                 hook(job)
             except Exception:
                 log.exception("job %d: a hook failed", job.id)
+
+
+def _nothing(_connection: Connection, _id: int) -> None:
+    pass
 
 
 def _cause(error: Exception) -> str:

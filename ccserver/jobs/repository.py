@@ -16,6 +16,7 @@ from sqlalchemy import (
     Connection,
     CursorResult,
     and_,
+    bindparam,
     delete,
     distinct,
     func,
@@ -62,6 +63,7 @@ ALL_ITEMS = -1
 START_GAP = 86400  # seconds after which the scheduler may use a job number again
 
 _MOST_ROWS = (1 << 63) - 1  # what a LIMIT or OFFSET can say
+_NEWEST = Order("startTime", order="DESC")
 _CONCURRENT_MARGIN = 200  # seconds two jobs must overlap to count as concurrent
 _CONCURRENT_MINIMUM = 600  # shorter jobs are not compared
 
@@ -79,6 +81,18 @@ class _Totals(TypedDict):
     offset: int
     limit: int | None
     wanted: Collection[str]
+
+
+_DUPLICATE = (
+    select(job.c.id)
+    .where(
+        job.c.job_id == bindparam("number"),
+        job.c.cluster == bindparam("cluster_name"),
+        job.c.start_time >= bindparam("earliest"),
+    )
+    .order_by(job.c.id.desc())
+    .limit(1)
+)
 
 
 class InvalidPage(ValueError):
@@ -200,6 +214,45 @@ class JobRepository:
                 for one in items:
                     one.metadata = loaded[one.id]
         return JobPage(items, more)
+
+    def newest_first(
+        self,
+        filters: Iterable[JobFilter] | None = None,
+        viewer: Principal | None = None,
+        page: int = 1,
+        items_per_page: int = 50,
+        *,
+        with_metadata: bool = False,
+        batch: int = 500,
+    ) -> Iterator[Sequence[Job]]:
+        """One page by falling start time, in batches: pages have no upper bound, memory has.
+
+        Holds no transaction between batches; each begins where the last one ended, not at an offset. Raises
+        InvisibleJobs with the first batch.
+        """
+        wanted = matching(filters, viewer, self.clock())
+        left, offset = min(items_per_page, _MOST_ROWS), _offset(page, items_per_page)
+        beyond: Condition = true()
+        while left > 0:
+            size = min(batch, left)
+            query = select(*JOB_COLUMNS).where(wanted, beyond).order_by(*ordering(_NEWEST)).limit(size)
+            now = self.clock()
+            with self.database.read() as connection:
+                rows = connection.execute(query.offset(offset)).all()
+                items = [job_of_row(row, now) for row in rows]
+                if with_metadata:
+                    loaded = _metadata(connection, [one.id for one in items])
+                    for one in items:
+                        one.metadata = loaded[one.id]
+            if items:
+                yield items
+            if len(items) < size:
+                return
+            left, offset, last = left - size, 0, items[-1]
+            beyond = and_(
+                job.c.start_time <= last.start_time,
+                or_(job.c.start_time < last.start_time, job.c.id < last.id),
+            )
 
     def count(self, filters: Iterable[JobFilter] | None = None, viewer: Principal | None = None) -> int:
         filters = list(filters or ())
@@ -473,26 +526,25 @@ class JobRepository:
 
     # ---- changes
 
-    def insert_started(self, one: Job) -> int:
+    def insert_started(
+        self, one: Job, also: Callable[[Connection, int], None] = lambda connection, id: None
+    ) -> int:
         """Store a started job and return its database id.
 
-        The check for duplicates and the insertion are one transaction. Raises DuplicateJob.
+        The check for duplicates, the insertion and `also(connection, id)` are one transaction. Raises
+        DuplicateJob.
         """
+        earliest = max(one.start_time - START_GAP + 1, -_MOST_ROWS - 1)  # what a column can hold
 
         def work(connection: Connection) -> int:
             stored = connection.execute(
-                select(job.c.id)
-                .where(
-                    job.c.job_id == one.job_id,
-                    job.c.cluster == one.cluster,
-                    job.c.start_time > one.start_time - START_GAP,
-                )
-                .order_by(job.c.id.desc())
-                .limit(1)
+                _DUPLICATE, {"number": one.job_id, "cluster_name": one.cluster, "earliest": earliest}
             ).scalar()
             if stored is not None:
                 raise DuplicateJob(stored, one.job_id)
-            return insert_job(connection, one)
+            id = insert_job(connection, one)
+            also(connection, id)
+            return id
 
         return self.database.write(work)
 

@@ -110,6 +110,21 @@ class TagRepository:
                 self._archive_tags(one.id)
         return attached
 
+    def attach_started(
+        self, connection: Connection, job_id: int, wanted: Iterable[Tag], viewer: Principal | None
+    ) -> tuple[Sequence[Tag], TagError | None]:
+        """As `attach`, inside the transaction that stores a started job; returns the failure, if any."""
+        attached: list[Tag] = []
+        for asked in wanted:
+            asked = Tag(asked.type, asked.name, asked.scope or GLOBAL)
+            if not writable(asked.scope, viewer):
+                return attached, TagForbidden(f"not authorized to add tag with scope: {asked.scope}")
+            try:
+                attached.append(_attach(connection, job_id, asked))
+            except TagError as error:
+                return attached, error
+        return attached, None
+
     def attach_ids(self, one: Job, ids: Iterable[int], viewer: Principal | None) -> None:
         """Attach existing tags; attaching one twice is an error. Stops at the first failure.
 
@@ -143,9 +158,11 @@ class TagRepository:
 
         Raises TagMissing for a tag the system does not know.
         """
-        for asked in _public(unwanted):
-            self._unlink(one.id, self._known(asked, viewer))
-        self._archive_tags(one.id)
+        try:
+            for asked in _public(unwanted):
+                self._unlink(one.id, self._known(asked, viewer))
+        finally:
+            self._archive_tags(one.id)
 
     def delete(self, unwanted: Iterable[Tag], viewer: Principal | None) -> int:
         """Delete tags everywhere, by type, name and scope, rules as in `detach`; returns how many."""

@@ -12,20 +12,29 @@ from ccserver.model.strict import (
     Decoder,
     WireError,
     array,
-    fields,
     int32,
     int64,
     mapping,
     number,
     parse_json,
+    record,
     text,
 )
 
 __all__ = [
+    "JOB",
+    "METADATA",
+    "METADATA_REQUEST",
+    "REFERENCE",
+    "STOP",
+    "TAGS",
     "JobReference",
+    "MetadataEntry",
     "StopRequest",
     "WireError",
     "decode_job",
+    "decode_metadata",
+    "decode_metadata_request",
     "decode_reference",
     "decode_stop",
     "decode_tags",
@@ -46,6 +55,12 @@ class JobReference:
 
 
 @dataclass(frozen=True, slots=True)
+class MetadataEntry:
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class StopRequest:
     """A stop report; `state` empty means completed. `job_id` is None only where the path names the job."""
 
@@ -61,70 +76,36 @@ def decode_job(body: bytes | str | Mapping[str, Any]) -> Job:
 
     `state` is as sent (starting a job overwrites it). Raises WireError naming the place.
     """
-    found = fields(_parsed(body), "", _JOB)
-    if "jobId" not in found:
-        raise WireError("the field 'jobId' is required")
-    shared = found.get("shared", _EXCLUSIVE[found["exclusive"]] if "exclusive" in found else "none") or "none"
-    if shared not in SHARED:
-        raise WireError(f"/shared: {shared!r} is none of {', '.join(SHARED)}")
-    status = found.get("monitoringStatus", 1)
-    if not 0 <= status <= 3:
-        raise WireError(f"/monitoringStatus: {status} is not between 0 and 3")
-    return Job(
-        job_id=found["jobId"],
-        cluster=found.get("cluster", ""),
-        user=found.get("user", ""),
-        start_time=found.get("startTime", 0),
-        resources=found.get("resources", []),
-        num_nodes=found.get("numNodes", 0),
-        project=found.get("project", ""),
-        subcluster=found.get("subCluster", ""),
-        partition=found.get("partition", ""),
-        state=found.get("jobState", ""),
-        shared=shared,
-        duration=found.get("duration", 0),
-        walltime=found.get("walltime", 0),
-        submit_time=found.get("submitTime", 0),
-        requested_memory=found.get("requestedMemory", 0),
-        array_job_id=found.get("arrayJobId", 0),
-        num_hwthreads=found.get("numHwthreads", 0),
-        num_acc=found.get("numAcc", 0),
-        smt=found.get("smt", 0),
-        monitoring_status=status,
-        energy=found.get("energy", 0.0),
-        footprint=found.get("footprint"),
-        energy_footprint=found.get("energyFootprint"),
-        metadata=found.get("metaData"),
-        tags=found.get("tags"),
-        statistics=found.get("statistics"),
-    )
+    return JOB.read(_parsed(body), "")
 
 
 def decode_stop(body: bytes | str | Mapping[str, Any], *, job_id_required: bool = True) -> StopRequest:
     """A stop body; whether its state is a known one is checked later, after the job was found."""
-    found = fields(_parsed(body), "", _STOP)
-    if job_id_required and "jobId" not in found:
+    stop = STOP.read(_parsed(body), "")
+    if job_id_required and stop.job_id is None:
         raise WireError("the field 'jobId' is required")
-    return StopRequest(
-        job_id=found.get("jobId"),
-        stop_time=found.get("stopTime", 0),
-        state=found.get("jobState") or found.get("state") or "",
-        cluster=found.get("cluster") or None,
-        start_time=found.get("startTime") or None,
-    )
+    return stop
 
 
 def decode_reference(body: bytes | str | Mapping[str, Any]) -> JobReference:
     """The body of a deletion by request: jobId, and cluster and startTime where given."""
-    found = fields(_parsed(body), "", {"jobId": int64, "cluster": text, "startTime": int64})
-    if "jobId" not in found:
-        raise WireError("the field 'jobId' is required")
-    return JobReference(found["jobId"], found.get("cluster") or None, found.get("startTime") or None)
+    return REFERENCE.read(_parsed(body), "")
 
 
 def decode_tags(body: bytes | str) -> list[Tag]:
     """An array of tags as tag_job and the deletion of tags take it; an absent scope stays empty."""
-    return array(_tag)(parse_json(body), "")
+    parsed = parse_json(body)
+    return [] if parsed is None else TAGS.read(parsed, "")
+
+
+def decode_metadata(body: bytes | str) -> MetadataEntry:
+    """One metadata key and its value; the value may be absent and is empty then."""
+    return METADATA.read(parse_json(body), "")
+
+
+def decode_metadata_request(body: bytes | str) -> tuple[JobReference, MetadataEntry]:
+    """As `decode_metadata`, with the job named by its scheduler number."""
+    return METADATA_REQUEST.read(parse_json(body), "")
 
 
 def encode_job(job: Job) -> dict[str, Any]:
@@ -213,8 +194,7 @@ def _unit_members(unit: Unit) -> dict[str, str]:
     return {"base": unit.base, "prefix": unit.prefix} if unit.prefix else {"base": unit.base}
 
 
-def _resource(value: Any, place: str) -> Resource:
-    found = fields(value, place, _RESOURCE)
+def _resource(found: dict[str, Any], _place: str) -> Resource:
     return Resource(
         found.get("hostname", ""),
         found.get("hwthreads") or None,
@@ -223,35 +203,89 @@ def _resource(value: Any, place: str) -> Resource:
     )
 
 
-def _tag(value: Any, place: str) -> Tag:
-    found = fields(value, place, {"type": text, "name": text, "scope": text, "id": int64})
+def _tag(found: dict[str, Any], _place: str) -> Tag:
     return Tag(found.get("type", ""), found.get("name", ""), found.get("scope", ""), found.get("id", 0))
 
 
-def _statistic(value: Any, place: str) -> JobStatistic:
-    found = fields(value, place, {"unit": _unit, "avg": number, "min": number, "max": number})
+def _statistic(found: dict[str, Any], _place: str) -> JobStatistic:
     unit = found.get("unit", Unit())
     return JobStatistic(unit, found.get("avg", 0.0), found.get("min", 0.0), found.get("max", 0.0))
 
 
-def _unit(value: Any, place: str) -> Unit:
-    found = fields(value, place, {"base": text, "prefix": text})
-    return Unit(found.get("base", ""), found.get("prefix", ""))
+def _job(found: dict[str, Any], _place: str) -> Job:
+    if "jobId" not in found:
+        raise WireError("the field 'jobId' is required")
+    status = found.get("monitoringStatus", 1)
+    if not 0 <= status <= 3:
+        raise WireError(f"/monitoringStatus: {status} is not between 0 and 3")
+    return Job(
+        job_id=found["jobId"],
+        cluster=found.get("cluster", ""),
+        user=found.get("user", ""),
+        start_time=found.get("startTime", 0),
+        resources=found.get("resources", []),
+        num_nodes=found.get("numNodes", 0),
+        project=found.get("project", ""),
+        subcluster=found.get("subCluster", ""),
+        partition=found.get("partition", ""),
+        state=found.get("jobState", ""),
+        shared=_shared(found),
+        duration=found.get("duration", 0),
+        walltime=found.get("walltime", 0),
+        submit_time=found.get("submitTime", 0),
+        requested_memory=found.get("requestedMemory", 0),
+        array_job_id=found.get("arrayJobId", 0),
+        num_hwthreads=found.get("numHwthreads", 0),
+        num_acc=found.get("numAcc", 0),
+        smt=found.get("smt", 0),
+        monitoring_status=status,
+        energy=found.get("energy", 0.0),
+        footprint=found.get("footprint"),
+        energy_footprint=found.get("energyFootprint"),
+        metadata=found.get("metaData"),
+        tags=found.get("tags"),
+        statistics=found.get("statistics"),
+    )
 
 
-def _exclusive(value: Any, place: str) -> int:
-    chosen = int32(value, place)
-    if chosen not in _EXCLUSIVE:
-        raise WireError(f"{place}: expected 0, 1 or 2, found {chosen}")
-    return chosen
+def _shared(found: dict[str, Any]) -> str:
+    if "shared" not in found and "exclusive" in found:
+        if found["exclusive"] not in _EXCLUSIVE:
+            raise WireError(f"/exclusive: expected 0, 1 or 2, found {found['exclusive']}")
+        return _EXCLUSIVE[found["exclusive"]]
+    shared = str(found.get("shared") or "none")
+    if shared not in SHARED:
+        raise WireError(f"/shared: {shared!r} is none of {', '.join(SHARED)}")
+    return shared
 
 
-def _link(value: Any, place: str) -> dict[str, Any]:
-    return fields(value, place, {"id": int64, "jobId": int64})
+def _stop(found: dict[str, Any], _place: str) -> StopRequest:
+    return StopRequest(
+        job_id=found.get("jobId"),
+        stop_time=found.get("stopTime", 0),
+        state=found.get("jobState") or found.get("state") or "",
+        cluster=found.get("cluster") or None,
+        start_time=found.get("startTime") or None,
+    )
 
 
-def _concurrent(value: Any, place: str) -> dict[str, Any]:
-    return fields(value, place, {"items": array(_link), "count": int64})
+def _reference(found: dict[str, Any], _place: str) -> JobReference:
+    if "jobId" not in found:
+        raise WireError("the field 'jobId' is required")
+    return JobReference(found["jobId"], found.get("cluster") or None, found.get("startTime") or None)
+
+
+def _metadata(found: dict[str, Any], place: str) -> MetadataEntry:
+    if not found.get("key"):
+        raise WireError(f"{place}/key: is missing")
+    return MetadataEntry(found["key"], found.get("value", ""))
+
+
+def _metadata_request(found: dict[str, Any], place: str) -> tuple[JobReference, MetadataEntry]:
+    reference = _reference(found, place)
+    if "payload" not in found:
+        raise WireError("the field 'payload' is required")
+    return reference, found["payload"]
 
 
 _RESOURCE: dict[str, Decoder] = {
@@ -260,44 +294,75 @@ _RESOURCE: dict[str, Decoder] = {
     "accelerators": array(text),
     "configuration": text,
 }
-
-_JOB: dict[str, Decoder] = {
-    "id": int64,
-    "jobId": int64,
-    "cluster": text,
-    "subCluster": text,
-    "partition": text,
-    "project": text,
-    "user": text,
-    "shared": text,
-    "exclusive": _exclusive,
-    "jobState": text,
-    "startTime": int64,
-    "submitTime": int64,
-    "duration": int32,
-    "walltime": int64,
-    "requestedMemory": int64,
-    "numNodes": int32,
-    "numHwthreads": int32,
-    "numAcc": int32,
-    "smt": int32,
-    "arrayJobId": int64,
-    "monitoringStatus": int32,
-    "resources": array(_resource),
-    "metaData": mapping(text),
-    "tags": array(_tag),
-    "footprint": mapping(number),
-    "energyFootprint": mapping(number),
-    "energy": number,
-    "statistics": mapping(_statistic),
-    "concurrentJobs": _concurrent,
+_TAG: dict[str, Decoder] = {"type": text, "name": text, "scope": text, "id": int64}
+_UNIT = record(
+    {"base": text, "prefix": text},
+    lambda found, _: Unit(found.get("base", ""), found.get("prefix", "")),
+    title="UnitInput",
+)
+_STATISTIC: dict[str, Decoder] = {"unit": _UNIT, "avg": number, "min": number, "max": number}
+_LINK: dict[str, Decoder] = {"id": int64, "jobId": int64}
+_CONCURRENT: dict[str, Decoder] = {
+    "items": array(record(_LINK, lambda found, _: found)),
+    "count": int64,
 }
+_REFERENCE: dict[str, Decoder] = {"jobId": int64, "cluster": text, "startTime": int64}
 
-_STOP: dict[str, Decoder] = {
-    "jobId": int64,
-    "cluster": text,
-    "startTime": int64,
-    "jobState": text,
-    "state": text,
-    "stopTime": int64,
-}
+TAGS = array(record(_TAG, _tag, title="TagInput"))
+JOB = record(
+    {
+        "id": int64,
+        "jobId": int64,
+        "cluster": text,
+        "subCluster": text,
+        "partition": text,
+        "project": text,
+        "user": text,
+        "shared": text,
+        "exclusive": int32,
+        "jobState": text,
+        "startTime": int64,
+        "submitTime": int64,
+        "duration": int32,
+        "walltime": int64,
+        "requestedMemory": int64,
+        "numNodes": int32,
+        "numHwthreads": int32,
+        "numAcc": int32,
+        "smt": int32,
+        "arrayJobId": int64,
+        "monitoringStatus": int32,
+        "resources": array(record(_RESOURCE, _resource, title="ResourceInput")),
+        "metaData": mapping(text),
+        "tags": TAGS,
+        "footprint": mapping(number),
+        "energyFootprint": mapping(number),
+        "energy": number,
+        "statistics": mapping(record(_STATISTIC, _statistic, title="StatisticInput")),
+        "concurrentJobs": record(_CONCURRENT, lambda found, _: found),
+    },
+    _job,
+    title="JobInput",
+    required=("jobId", "cluster", "user", "numNodes", "resources"),
+)
+STOP = record(
+    {
+        "jobId": int64,
+        "cluster": text,
+        "startTime": int64,
+        "jobState": text,
+        "state": text,
+        "stopTime": int64,
+    },
+    _stop,
+    title="StopInput",
+    required=("stopTime",),
+)
+REFERENCE = record(_REFERENCE, _reference, title="JobReference", required=("jobId",))
+METADATA = record({"key": text, "value": text}, _metadata, title="MetadataInput", required=("key",))
+METADATA_REQUEST = record(
+    {**_REFERENCE, "payload": METADATA},
+    _metadata_request,
+    title="MetadataRequest",
+    required=("jobId", "payload"),
+)

@@ -2,6 +2,9 @@
 
 Keys match case-insensitively, the last duplicate wins, null is the same as absent, unknown keys are refused
 by name, integers are JSON integers within their range. Bytes after the first value are ignored.
+
+What reads a value also says what it reads: a `Shape` carries the JSON schema of the values that pass, so the
+published description of a body cannot differ from its check.
 """
 
 from __future__ import annotations
@@ -9,11 +12,28 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 Value = TypeVar("Value")
-Decoder = Callable[[Any, str], Any]
-"""Takes a parsed JSON value (never None) and its place, "/resources/0", and returns the checked value."""
+Built = TypeVar("Built")
+Schema = Mapping[str, Any]
+"""A JSON schema; one with a `title` is published under that name."""
+
+
+class Shape(Generic[Value]):
+    """Reads a parsed JSON value (never None) at a place, "/resources/0"; `schema` says which values pass."""
+
+    __slots__ = ("read", "schema")
+
+    def __init__(self, read: Callable[[Any, str], Value], schema: Schema) -> None:
+        self.read = read
+        self.schema = schema
+
+    def __call__(self, value: Any, place: str) -> Value:
+        return self.read(value, place)
+
+
+Decoder = Shape[Any]
 
 
 class WireError(ValueError):
@@ -65,7 +85,7 @@ def fields(value: Any, place: str, known: Mapping[str, Decoder]) -> dict[str, An
             raise WireError(f'unknown field "{key}"{f" in {place}" if place else ""}')
         found.pop(name, None)
         if member is not None:
-            found[name] = known[name](member, f"{place}/{name}")
+            found[name] = known[name].read(member, f"{place}/{name}")
     return found
 
 
@@ -73,7 +93,7 @@ def _spellings(known: Mapping[str, Decoder]) -> dict[str, str]:
     return {name.lower(): name for name in known}
 
 
-def text(value: Any, place: str) -> str:
+def _text(value: Any, place: str) -> str:
     if not isinstance(value, str):
         fail(place, "a string", value)
     if value.isascii():
@@ -82,7 +102,11 @@ def text(value: Any, place: str) -> str:
     return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _integer(bits: int) -> Callable[[Any, str], int]:
+TEXT: Schema = {"type": "string"}
+text = Shape(_text, TEXT)
+
+
+def _integer(bits: int) -> Shape[int]:
     limit = 1 << (bits - 1)
 
     def integer(value: Any, place: str) -> int:
@@ -92,14 +116,16 @@ def _integer(bits: int) -> Callable[[Any, str], int]:
             raise WireError(f"{place}: {value} does not fit into {bits} bits")
         return value
 
-    return integer
+    bounds = {"minimum": -limit, "maximum": limit - 1}
+    return Shape(integer, {"type": "integer", "format": f"int{bits}", **bounds})
 
 
 int32 = _integer(32)
 int64 = _integer(64)
+INT32, INT64 = int32.schema, int64.schema
 
 
-def number(value: Any, place: str) -> float:
+def _number(value: Any, place: str) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool):
         fail(place, "a number", value)
     try:
@@ -111,16 +137,20 @@ def number(value: Any, place: str) -> float:
     return result
 
 
-def array(item: Callable[[Any, str], Value]) -> Callable[[Any, str], list[Value]]:
+NUMBER: Schema = {"type": "number"}
+number = Shape(_number, NUMBER)
+
+
+def array(item: Shape[Value]) -> Shape[list[Value]]:
     def decode(value: Any, place: str) -> list[Value]:
         if not isinstance(value, list):
             fail(place, "an array", value)
-        return [item(member, f"{place}/{index}") for index, member in enumerate(value)]
+        return [item.read(member, f"{place}/{index}") for index, member in enumerate(value)]
 
-    return decode
+    return Shape(decode, {"type": "array", "items": item.schema})
 
 
-def mapping(item: Callable[[Any, str], Value]) -> Callable[[Any, str], dict[str, Value]]:
+def mapping(item: Shape[Value]) -> Shape[dict[str, Value]]:
     """An object with free keys (kept as sent); null members are left out."""
 
     def decode(value: Any, place: str) -> dict[str, Value]:
@@ -128,10 +158,50 @@ def mapping(item: Callable[[Any, str], Value]) -> Callable[[Any, str], dict[str,
             fail(place, "an object", value)
         members = value.items()
         return {
-            text(key, place): item(member, f"{place}/{key}") for key, member in members if member is not None
+            _text(key, place): item.read(member, f"{place}/{key}")
+            for key, member in members
+            if member is not None
         }
 
-    return decode
+    return Shape(decode, {"type": "object", "additionalProperties": nullable(item.schema)})
+
+
+def record(
+    known: Mapping[str, Decoder],
+    build: Callable[[dict[str, Any], str], Built],
+    *,
+    title: str = "",
+    required: tuple[str, ...] = (),
+) -> Shape[Built]:
+    """An object with the members `known`; `build` makes the value of those found, and refuses what it must.
+
+    `required` is for the description: `build` itself says what is missing.
+    """
+
+    def decode(value: Any, place: str) -> Built:
+        return build(fields(value, place, known), place)
+
+    return Shape(decode, {**_members(known, required), **({"title": title} if title else {})})
+
+
+def nullable(schema: Schema) -> Schema:
+    if isinstance(schema.get("type"), str) and "title" not in schema:
+        return {**schema, "type": [schema["type"], "null"]}
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _members(known: Mapping[str, Decoder], required: tuple[str, ...]) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "type": "object",
+        "properties": {
+            name: shape.schema if name in required else nullable(shape.schema)
+            for name, shape in known.items()
+        },
+        "additionalProperties": False,
+    }
+    if required:
+        described["required"] = list(required)
+    return described
 
 
 def fail(place: str, expected: str, value: Any) -> NoReturn:

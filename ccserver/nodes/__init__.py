@@ -11,10 +11,11 @@ from ccserver.nodes.repository import (
     TimedCounts,
     scheduler_state,
 )
-from ccserver.nodes.wire import NodeStateMessage, decode_node_states
+from ccserver.nodes.wire import NODE_STATES, NodeStateMessage, decode_node_states
 
 __all__ = [
     "HEALTH_STATES",
+    "NODE_STATES",
     "SCHEDULER_STATES",
     "Health",
     "NodeFilter",

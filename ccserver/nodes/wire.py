@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ccserver.model.strict import Decoder, array, fields, int64, parse_json, text
+from ccserver.model.strict import Decoder, array, int64, parse_json, record, text
 from ccserver.nodes.repository import NodeReport
 
 
@@ -17,8 +17,18 @@ class NodeStateMessage:
 
 def decode_node_states(body: bytes | str) -> NodeStateMessage:
     """One report; raises WireError naming the place."""
-    found = fields(parse_json(body), "", {"cluster": text, "nodes": array(_node)})
-    return NodeStateMessage(found.get("cluster", ""), found.get("nodes", []))
+    return NODE_STATES.read(parse_json(body), "")
+
+
+def _node(found: dict[str, Any], _place: str) -> NodeReport:
+    return NodeReport(
+        hostname=found.get("hostname", ""),
+        states=tuple(found.get("states", ())),
+        cpus_allocated=found.get("cpusAllocated", 0),
+        memory_allocated=found.get("memoryAllocated", 0),
+        gpus_allocated=found.get("gpusAllocated", 0),
+        jobs_running=found.get("jobsRunning", 0),
+    )
 
 
 _NODE: dict[str, Decoder] = {
@@ -29,15 +39,8 @@ _NODE: dict[str, Decoder] = {
     "gpusAllocated": int64,
     "jobsRunning": int64,
 }
-
-
-def _node(value: Any, place: str) -> NodeReport:
-    found = fields(value, place, _NODE)
-    return NodeReport(
-        hostname=found.get("hostname", ""),
-        states=tuple(found.get("states", ())),
-        cpus_allocated=found.get("cpusAllocated", 0),
-        memory_allocated=found.get("memoryAllocated", 0),
-        gpus_allocated=found.get("gpusAllocated", 0),
-        jobs_running=found.get("jobsRunning", 0),
-    )
+NODE_STATES = record(
+    {"cluster": text, "nodes": array(record(_NODE, _node, title="NodeReport"))},
+    lambda found, _: NodeStateMessage(found.get("cluster", ""), found.get("nodes", [])),
+    title="NodeStates",
+)

@@ -11,25 +11,12 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from ccserver.auth.guards import Credentials, Group, Refused
-from ccserver.rest import (
-    export,
-    frontend,
-    graphql,
-    jobs,
-    journal,
-    login,
-    machine,
-    metricstore,
-    pages,
-    playground,
-    settings,
-    sites,
-    static,
-)
+from ccserver.rest import graphql, login, pages, playground, static, swagger
 from ccserver.rest.answers import HttpError, error_answer, json_answer, text_answer
 from ccserver.rest.framework import compress, new_application, register_health
 from ccserver.rest.gateway import Application, Gateway
 from ccserver.rest.ingest import GateDoor, Ingest
+from ccserver.rest.routes import register
 from ccserver.rest.web import Routes, Web
 
 _log = logging.getLogger(__name__)
@@ -49,21 +36,22 @@ def create_application(web: Web, mounts: Mapping[str, Application] | None = None
 
     refusals = {group: json_refusal for group in Group} | {Group.PAGES: page_refusal}
     routes = Routes(app, web, refusals)
-    for area in (jobs, export, metricstore, sites, machine, settings, frontend, journal):
-        area.register(routes)
+    ingest = Ingest(web.site.store, GateDoor(web.gate))
+    served = {"/api/write": ingest, "/metricstore/api/write": ingest, **(mounts or {})}
+    register(routes, web.site.config, served)
     pages.register(routes, web)
     login.register(routes, web)
     graphql.register(routes)
     playground.register(routes, web)
+    if web.development:
+        swagger.register(routes, web.site.config)
     custom = web.site.config.main.static_files
     roots = [] if web.site.config.main.embed_static_files or not custom else [Path(custom)]
     static.register(routes, static.StaticFiles(*roots))
     register_health(app, web.site.store)
     _register_errors(app, web)
     app.after_request(compress)
-    ingest = Ingest(web.site.store, GateDoor(web.gate))
-    own = {"/api/write": ingest, "/metricstore/api/write": ingest}
-    return Gateway(app, {**own, **(mounts or {})})  # type: ignore[arg-type]
+    return Gateway(app, served)  # type: ignore[arg-type]
 
 
 def _register_errors(app: QuartTrio, web: Web) -> None:

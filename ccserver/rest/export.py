@@ -18,12 +18,15 @@ from quart import Response, request
 from ccserver.auth.guards import Group
 from ccserver.jobs.export import Exporter, NotExportable, Selection, Table
 from ccserver.jobs.filters import InvisibleJobs, JobFilter, StringInput
-from ccserver.model.job import Job
+from ccserver.model.job import JOB_STATES, Job
 from ccserver.model.metrics import SCOPES
+from ccserver.model.strict import INT64
 from ccserver.model.user import Principal
 from ccserver.rest.answers import HttpError
-from ccserver.rest.jobs import decoded_id, filters_of_query, found_job, integer
-from ccserver.rest.web import Call, Routes
+from ccserver.rest.jobs import filters_of_query, found_job
+from ccserver.rest.parsing import integer, path_id
+from ccserver.rest.table import ID, Operation, Parameter, Route
+from ccserver.rest.web import Call, Slots
 
 MOST_EXPORTS = 8
 """At the same time: each may hold a job's data, which can be hundreds of megabytes."""
@@ -41,13 +44,6 @@ _OF_BOTH = {"format", "table", "metric", "scope"}
 Pieces = Iterator[bytes]
 
 
-@dataclass(slots=True)
-class _Slots:
-    """Exports under way. Touched by the event loop alone."""
-
-    used: int = 0
-
-
 @dataclass(frozen=True, slots=True)
 class _Wanted:
     format: str
@@ -59,23 +55,15 @@ class _Wanted:
         return f"{'jobs' if self.table == 'jobs' else 'samples'}.{self.format}"
 
 
-def register(routes: Routes) -> None:
-    site = routes.web.site
-    exporter = Exporter(site.jobs, site.archive, site.clusters, site.metric_data)
-    slots = _Slots()
-    for prefix, group in (("/api", Group.API), ("/userapi", Group.USER_API)):
-        routes.add(
-            f"{prefix}/jobs/export", "GET", group, partial(export_jobs, exporter=exporter, slots=slots)
-        )
-        routes.add(
-            f"{prefix}/jobs/<id>/export", "GET", group, partial(export_job, exporter=exporter, slots=slots)
-        )
+def _exporter(call: Call) -> Exporter:
+    site = call.site
+    return Exporter(site.jobs, site.archive, site.clusters, site.metric_data)
 
 
-async def export_jobs(call: Call, exporter: Exporter, slots: _Slots) -> Response:
+async def export_jobs(call: Call) -> Response:
     """All matching jobs by rising database id, `after` and `limit` cut it into parts."""
     _refuse_unknown(_OF_LIST | _OF_BOTH)
-    wanted = _wanted()
+    wanted, exporter = _wanted(), _exporter(call)
     after, limit = _number("after", -1, minimum=-1), _number("limit", None, minimum=1)
     viewer = call.principal
     filters = await call.run(_filters, call)
@@ -90,19 +78,19 @@ async def export_jobs(call: Call, exporter: Exporter, slots: _Slots) -> Response
     make = partial(_pieces_of_list, exporter, jobs, viewer, clusters, wanted)
     headers = {"X-Export-Jobs": str(count)} | ({} if last is None else {"X-Export-Last": str(last)})
     name = "job-archive.tar" if wanted.format == "tar" else wanted.file_name
-    return _answer(slots, make, wanted.format, name, headers)
+    return _answer(call.web.exports, make, wanted.format, name, headers)
 
 
-async def export_job(call: Call, id: str, exporter: Exporter, slots: _Slots) -> Response:
+async def export_job(call: Call, id: str) -> Response:
     _refuse_unknown(_OF_BOTH)
-    wanted = _wanted()
-    job = await call.run(found_job, call.site, call.principal, decoded_id(id))
+    wanted, exporter = _wanted(), _exporter(call)
+    job = await call.run(found_job, call.site, call.principal, path_id(id))
     try:
         pieces = await call.run(_pieces_of_one, exporter, job, call.principal, wanted)
     except NotExportable as error:
         raise HttpError(422, f"job {job.id} cannot be exported as tar: {error}") from None
     name = f"job-{job.job_id}.tar" if wanted.format == "tar" else f"job-{job.job_id}-{wanted.file_name}"
-    return _answer(slots, lambda: pieces, wanted.format, name, {})
+    return _answer(call.web.exports, lambda: pieces, wanted.format, name, {})
 
 
 def _pieces_of_list(
@@ -125,7 +113,7 @@ def _pieces_of_one(exporter: Exporter, job: Job, viewer: Principal, wanted: _Wan
 
 
 def _answer(
-    slots: _Slots, make: Callable[[], Pieces], kind: str, name: str, headers: dict[str, str]
+    slots: Slots, make: Callable[[], Pieces], kind: str, name: str, headers: dict[str, str]
 ) -> Response:
     if slots.used >= MOST_EXPORTS:
         raise HttpError(503, f"{MOST_EXPORTS} exports are under way, try again later")
@@ -141,7 +129,7 @@ def _answer(
     return response
 
 
-async def _sent(slots: _Slots, make: Callable[[], Pieces], compressed: bool) -> AsyncIterator[bytes]:
+async def _sent(slots: Slots, make: Callable[[], Pieces], compressed: bool) -> AsyncIterator[bytes]:
     slots.used += 1
     try:
         pieces = _gathered(make(), compressed)
@@ -227,3 +215,48 @@ def _tag_ids(call: Call, wanted: Sequence[str]) -> list[int]:
             raise HttpError(400, f"invalid query parameter value: there is no tag {text!r}")
         ids += found
     return ids
+
+
+_FORMAT = (
+    Parameter("format", "default tar, a job archive", {"enum": list(_CONTENT_TYPES)}),
+    Parameter("table", "of Parquet and CSV: one row per sample, or per job", {"enum": ["samples", "jobs"]}),
+    Parameter("metric", "names; none: all", repeatable=True),
+    Parameter("scope", "none: all", {"enum": list(SCOPES)}, repeatable=True),
+)
+_MANY = Operation(
+    "Export jobs as a file, by rising database id",
+    {200: "application/octet-stream"},
+    {400: "an unknown parameter, or a value that cannot be", 503: f"{MOST_EXPORTS} exports run already"},
+    query=(
+        Parameter("state", "any of these states", {"enum": list(JOB_STATES)}, repeatable=True),
+        Parameter("cluster", "exact name"),
+        Parameter("project", "exact name"),
+        Parameter("start-time", "`<from>-<to>`, unix seconds, both inclusive"),
+        Parameter("user", "exact name"),
+        Parameter("tag", "id, `type:name`, or name", repeatable=True),
+        Parameter("after", "only jobs with a larger database id", INT64),
+        Parameter("limit", "at most so many", {**INT64, "minimum": 1}),
+        *_FORMAT,
+    ),
+    details="See [export.md](export.md). The type of the answer follows `format`.",
+)
+_SINGLE = Operation(
+    "Export one job as a file",
+    {200: "application/octet-stream"},
+    {
+        400: "the id is no integer, or a parameter cannot be",
+        422: "there is no such job, or it cannot be exported in that format",
+        503: f"{MOST_EXPORTS} exports run already",
+    },
+    query=_FORMAT,
+    path={"id": ID},
+)
+
+ROUTES = tuple(
+    Route(f"{prefix}/{path}", "GET", group, handler, operation)
+    for prefix, group in (("/api", Group.API), ("/userapi", Group.USER_API))
+    for path, handler, operation in (
+        ("jobs/export", export_jobs, _MANY),
+        ("jobs/<id>/export", export_job, _SINGLE),
+    )
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 from quart import Response, request
@@ -11,15 +12,18 @@ from quart_trio import QuartTrio
 from quart_trio.wrappers import TrioRequest
 
 from ccserver.rest.answers import text_answer
-from ccserver.rest.web import in_thread
+from ccserver.rest.web import LARGEST_FORM, in_thread
 from ccstore import MetricStore
 
 _LARGEST_BODY = 256 * 1024 * 1024  # bytes; a bound only so that nobody can fill the memory
 _LARGEST_LOGIN = 64 * 1024  # bytes
 _LOGIN_PATIENCE = 20  # seconds for the whole body
 _ENTRANCES = ("/login", "/jwt-login", "/logout", "/oidc-login", "/oidc-callback")
-_COMPRESSIBLE = ("text/", "application/json", "application/javascript", "image/svg+xml")
-_SMALLEST_COMPRESSED = 1024  # bytes
+_COMPRESSIBLE = (
+    "text/", "application/json", "application/javascript", "image/svg+xml", "application/xml",
+    "application/atom+xml", "application/rss+xml",
+)  # fmt: skip
+_WINDOW = {"gzip": 31, "deflate": 15}
 _COMPRESSED_INLINE = 32 * 1024  # bytes; larger ones would hold up the event loop
 
 
@@ -40,7 +44,7 @@ def new_application() -> QuartTrio:
         MAX_CONTENT_LENGTH=_LARGEST_BODY,
         BODY_TIMEOUT=None,
         RESPONSE_TIMEOUT=None,
-        MAX_FORM_MEMORY_SIZE=10_000_000,
+        MAX_FORM_MEMORY_SIZE=LARGEST_FORM,
     )
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
@@ -67,15 +71,20 @@ async def compress(response: Response) -> Response:
     kind = response.content_type or ""
     if not kind.startswith(_COMPRESSIBLE) or response.status_code in (204, 304):
         return response
-    if "Content-Encoding" in response.headers or isinstance(response.response, IterableBody):
-        return response  # a stream must not be gathered here
+    if "Content-Encoding" in response.headers:
+        return response
     if "accept-encoding" not in (response.headers.get("Vary") or "").lower():
         response.headers.add("Vary", "Accept-Encoding")
     coding = _coding(request.headers.get("Accept-Encoding", ""))
-    if coding is None:
+    if coding is None or request.method == "HEAD":
+        return response
+    if isinstance(response.response, IterableBody):  # made piece by piece: never held as a whole
+        response.response = IterableBody(_packed_pieces(response.response, coding))
+        response.headers.pop("Content-Length", None)
+        response.headers["Content-Encoding"] = coding
         return response
     body = await response.get_data(as_text=False)
-    if len(body) < _SMALLEST_COMPRESSED:
+    if not body:
         return response
     if len(body) <= _COMPRESSED_INLINE:
         packed = _pack(body, coding)
@@ -86,8 +95,18 @@ async def compress(response: Response) -> Response:
     return response
 
 
+async def _packed_pieces(body: IterableBody, coding: str) -> AsyncIterator[bytes]:
+    packer = zlib.compressobj(1, wbits=_WINDOW[coding])
+    async with body as pieces:
+        async for piece in pieces:
+            small = len(piece) <= _COMPRESSED_INLINE
+            if packed := packer.compress(piece) if small else await in_thread(packer.compress, piece):
+                yield packed
+    yield packer.flush()
+
+
 def _pack(body: bytes, coding: str) -> bytes:
-    return zlib.compress(body, 1, wbits=31 if coding == "gzip" else 15)
+    return zlib.compress(body, 1, wbits=_WINDOW[coding])
 
 
 def _coding(accepted: str) -> str | None:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from quart import Response
+from quart import Response, request
 
 from ccserver.auth.guards import Group
 from ccserver.auth.users import UserError
 from ccserver.rest.answers import HttpError, text_answer
-from ccserver.rest.web import Call, Routes
+from ccserver.rest.table import Operation, Parameter, Route
+from ccserver.rest.web import Call
 
 
-def register(routes: Routes) -> None:
-    routes.add("/frontend/jwt/", "GET", Group.FRONTEND, token)
-    routes.add("/frontend/configuration/", "POST", Group.FRONTEND, configuration)
-    routes.add("/api/jwt/", "GET", Group.API, token)  # clients up to 1.2
-    routes.add("/api/configuration/", "POST", Group.API, configuration)
+def _admins_by_token(call: Call) -> None:
+    if request.path.startswith("/api/") and "admin" not in call.principal.roles:
+        raise HttpError(403, "only admins may do this with a token")
 
 
 async def token(call: Call) -> Response:
     """A token for oneself, or for anybody when asked by an admin."""
+    _admins_by_token(call)
     username = (await call.form()).get("username", "")
     if username != call.principal.username and "admin" not in call.principal.roles:
         raise HttpError(403, "only admins may request the token of somebody else")
@@ -32,6 +32,7 @@ async def token(call: Call) -> Response:
 
 async def configuration(call: Call) -> Response:
     """Store one setting of the caller; the value is JSON text."""
+    _admins_by_token(call)
     form = await call.form()
     if "key" not in form or "value" not in form:
         raise HttpError(400, "the form fields 'key' and 'value' are required")
@@ -42,3 +43,35 @@ async def configuration(call: Call) -> Response:
     except UserError as error:
         raise HttpError(422, str(error)) from None
     return text_answer("success")
+
+
+_TOKEN = Operation(
+    "A new API token",
+    {200: "text/plain"},
+    {
+        403: "somebody else's, and the caller is no admin",
+        404: "there is no such account",
+        500: "the server has no key to sign tokens with",
+    },
+    query=(Parameter("username", "whose", required=True),),
+)
+_CONFIGURATION = Operation(
+    "Store one setting of the caller",
+    {200: "text/plain"},
+    {
+        400: "a field is missing",
+        403: "the caller is no admin",
+        422: "the value is no JSON, or there is no account",
+    },
+    form=(
+        Parameter("key", "name of the setting", required=True),
+        Parameter("value", "JSON text", required=True),
+    ),
+)
+
+ROUTES = (
+    Route("/frontend/jwt/", "GET", Group.FRONTEND, token, _TOKEN),
+    Route("/frontend/configuration/", "POST", Group.FRONTEND, configuration, _CONFIGURATION),
+    Route("/api/jwt/", "GET", Group.API, token, _TOKEN),  # clients up to 1.2
+    Route("/api/configuration/", "POST", Group.API, configuration, _CONFIGURATION),
+)

@@ -1,102 +1,86 @@
-"""Routes of jobs: listing, reading, starting, stopping, tagging, deleting. Source: spec/rest-api.md 3."""
+"""Routes that read jobs: lists, single jobs, their metric data. Source: spec/rest-api.md 3.2-3.6."""
 
 from __future__ import annotations
 
-import functools
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from typing import Any
 
+import orjson
 from quart import Response, request
-from werkzeug.exceptions import NotFound
 
 from ccserver.archive import ArchiveError
 from ccserver.auth.guards import Group
-from ccserver.jobs.filters import InvisibleJobs, JobFilter, Order, StringInput, TimeRange
-from ccserver.jobs.lifecycle import LifeCycleError
-from ccserver.jobs.tags import TagError
-from ccserver.jobs.wire import (
-    WireError,
-    decode_job,
-    decode_reference,
-    decode_stop,
-    decode_tags,
-    encode_job,
-)
+from ccserver.jobs.filters import InvisibleJobs, JobFilter, StringInput, TimeRange
+from ccserver.jobs.wire import encode_job
 from ccserver.metricdata import MetricDataError
 from ccserver.model.job import JOB_STATES, MONITORING_ARCHIVED, Job
 from ccserver.model.metrics import SCOPES, JobData
-from ccserver.model.strict import array, fields, int64, parse_json, text
+from ccserver.model.strict import INT64, TEXT, array, nullable, parse_json, text
 from ccserver.model.user import Principal
-from ccserver.rest.answers import HttpError, json_answer, text_answer
+from ccserver.rest import documents
+from ccserver.rest.answers import HttpError, json_answer
 from ccserver.rest.metrics import encode_job_data, encode_job_metric
-from ccserver.rest.web import Call, Routes
+from ccserver.rest.parsing import decoded, integer, path_id
+from ccserver.rest.table import FLAG, ID, Operation, Parameter, Route, described, keyed, listed
+from ccserver.rest.web import Call
 from ccserver.site import Site
 
 _log = logging.getLogger(__name__)
 
-Value = TypeVar("Value")
-
 _DEFAULT_ITEMS = 25
-_LIST_PARAMETERS = {"state", "cluster", "project", "start-time", "items-per-page", "page", "with-metadata"}
-
-
-def register(routes: Routes) -> None:
-    for prefix, group in (("/api", Group.API), ("/userapi", Group.USER_API)):
-        routes.add(f"{prefix}/jobs/", "GET", group, list_jobs)
-        routes.add(f"{prefix}/jobs/<id>", "GET", group, one_job)
-        routes.add(f"{prefix}/jobs/<id>", "POST", group, one_job_with_metrics)
-        routes.add(f"{prefix}/jobs/metrics/<id>", "GET", group, job_metrics)
-    routes.add("/api/jobs/used_nodes", "GET", Group.API, used_nodes)
-    routes.add("/api/jobs/tag_job/<id>", "POST PATCH", Group.API, add_tags)
-    routes.add("/api/jobs/tag_job/<id>", "DELETE", Group.API, remove_tags)
-    routes.add("/api/tags/", "DELETE", Group.API, delete_tags)
-    routes.add("/api/jobs/edit_meta/<id>", "POST PATCH", Group.API, edit_meta)
-    routes.add("/api/jobs/edit_meta/", "POST PATCH", Group.API, edit_meta_by_request)
-    routes.add("/api/jobs/delete_job/<id>", "DELETE", Group.API, delete_job)
-    routes.add("/api/jobs/delete_job/", "DELETE", Group.API, delete_job_by_request)
-    routes.add("/api/jobs/delete_job_before/<ts>", "DELETE", Group.API, delete_jobs_before)
-    if routes.web.site.config.main.api_subjects is None:
-        routes.add("/api/jobs/start_job/", "POST PUT", Group.API, start_job)
-        routes.add("/api/jobs/stop_job/", "POST PUT", Group.API, stop_job)
-        routes.add("/api/jobs/stop_job/<id>", "POST PUT", Group.API, stop_job_by_id)
-    else:  # without these, the names would be taken for database ids
-        for path in ("start_job/", "stop_job/", "stop_job/<id>"):
-            routes.open(f"/api/jobs/{path}", "POST PUT", _not_offered)
-
-
-# ---- reading
+_METRICS = array(text)
 
 
 async def list_jobs(call: Call) -> Response:
+    known = {parameter.name for parameter in _LIST.query}
     for key in request.args:
-        if key not in _LIST_PARAMETERS:
+        if key not in known:
             raise HttpError(400, f"invalid query parameter: {key}")
     items, page = _count("items-per-page", _DEFAULT_ITEMS), _count("page", 1)
-    with_metadata = request.args.get("with-metadata", "false", type=str).lower() not in ("false", "0")
+    with_metadata = request.args.get("with-metadata", "false").lower() not in ("false", "0")
+    batches = _encoded(
+        call.site,
+        call.principal,
+        call.site.jobs.newest_first(
+            filters_of_query(), call.principal, page, items, with_metadata=with_metadata, batch=_BATCH
+        ),
+    )
     try:
-        jobs = await call.run(
-            _listed, call.site, call.principal, filters_of_query(), page, items, with_metadata
-        )
+        first: list[bytes] = await call.run(next, batches, [])
     except InvisibleJobs as error:
         raise HttpError(500, str(error)) from None
-    return json_answer({"jobs": [encode_job(job) for job in jobs], "items": items, "page": page})
+    end = b'],"items":%d,"page":%d}' % (items, page)
+    if len(first) < _BATCH:
+        return json_answer(b'{"jobs":[' + b",".join(first) + end)
+    return Response(_streamed(call, first, batches, end), content_type="application/json")
 
 
-def _listed(
-    site: Site, viewer: Principal, filters: Sequence[JobFilter], page: int, items: int, with_metadata: bool
-) -> list[Job]:
-    order = Order("startTime", order="DESC")
-    jobs = site.jobs.list(filters, viewer, order, page, min(items, 2**62), with_metadata=with_metadata)
-    tags = site.jobs.tags_of([job.id for job in jobs], viewer)
-    for job in jobs:
-        job.tags = list(tags[job.id])
-        if job.monitoring_status == MONITORING_ARCHIVED:
-            try:
-                job.statistics = site.archive.load_meta(job.cluster, job.job_id, job.start_time).statistics
-            except ArchiveError as error:
-                _log.warning("statistics of job %d: %s", job.id, error)
-    return jobs
+def _encoded(site: Site, viewer: Principal, batches: Iterable[Sequence[Job]]) -> Iterator[list[bytes]]:
+    """The jobs of each batch as JSON, with tags and, where archived, statistics."""
+    for jobs in batches:
+        tags = site.jobs.tags_of([job.id for job in jobs], viewer)
+        for job in jobs:
+            job.tags = list(tags[job.id])
+            if job.monitoring_status == MONITORING_ARCHIVED:
+                try:
+                    job.statistics = site.archive.load_meta(
+                        job.cluster, job.job_id, job.start_time
+                    ).statistics
+                except ArchiveError as error:
+                    _log.warning("statistics of job %d: %s", job.id, error)
+        yield [orjson.dumps(encode_job(job)) for job in jobs]
+
+
+async def _streamed(
+    call: Call, first: list[bytes], batches: Iterator[list[bytes]], end: bytes
+) -> AsyncIterator[bytes]:
+    """A page may hold all jobs there are: one batch after the other."""
+    yield b'{"jobs":[' + b",".join(first)
+    batch: list[bytes]
+    while batch := await call.run(next, batches, []):
+        yield b"," + b",".join(batch)
+    yield end
 
 
 def _count(name: str, default: int) -> int:
@@ -129,7 +113,7 @@ def filters_of_query() -> list[JobFilter]:
 
 
 async def one_job(call: Call, id: str) -> Response:
-    number = decoded_id(id)
+    number = path_id(id)
     with_data = request.args.get("all-metrics") == "true"
     return await call.run(_one_job, call.site, call.principal, number, with_data)
 
@@ -141,23 +125,24 @@ def _one_job(site: Site, viewer: Principal, number: int, with_data: bool) -> Res
 
 
 async def one_job_with_metrics(call: Call, id: str) -> Response:
-    number = decoded_id(id)
+    number = path_id(id)
     body = await call.body()
     return await call.run(_one_job_with_metrics, call.site, call.principal, number, body)
 
 
 def _one_job_with_metrics(site: Site, viewer: Principal, number: int, body: bytes) -> Response:
     job = found_job(site, viewer, number)
-    try:
-        parsed = parse_json(body)
-        metrics = None if parsed is None else array(text)(parsed, "")
-    except WireError as error:
-        raise HttpError(400, f"decoding request failed: {error}") from None
+    metrics = decoded(_decode_metrics, body, "decoding request failed")
     data = {} if metrics == [] else _data(site, job, metrics)
     entries = [
         {"metric": encode_job_metric(one), "name": name, "scope": scope} for name, scope, one in _flat(data)
     ]
     return json_answer({"Meta": encode_job(job), "Data": entries})
+
+
+def _decode_metrics(body: bytes) -> list[str] | None:
+    parsed = parse_json(body)
+    return None if parsed is None else _METRICS.read(parsed, "")
 
 
 def found_job(site: Site, viewer: Principal, number: int) -> Job:
@@ -196,21 +181,17 @@ async def job_metrics(call: Call, id: str) -> Response:
         raise HttpError(400, f"unmarshaling scope failed: {unknown[0]!r} is no valid scope")
     metrics = request.args.getlist("metric")
     try:
-        number = int(id)
+        number = path_id(id)
         data = await call.run(_all_metrics, call.site, call.principal, number, metrics, scopes)
-    except ValueError:
-        return json_answer({"data": None, "error": {"message": f"integer expected in path for id: {id}"}})
-    except (LookupError, MetricDataError, ArchiveError, InvisibleJobs) as error:
-        return json_answer({"data": None, "error": {"message": str(error.args[0] if error.args else error)}})
+    except (HttpError, MetricDataError, ArchiveError, InvisibleJobs) as error:
+        return json_answer({"data": None, "error": {"message": str(error)}})
     return json_answer(data)
 
 
 def _all_metrics(site: Site, viewer: Principal, number: int, metrics: list[str], scopes: list[str]) -> bytes:
-    import orjson
-
     job = site.jobs.find(number, viewer)
     if job is None:
-        raise LookupError(f"finding job with db id {number} failed: no such job")
+        raise HttpError(422, f"finding job with db id {number} failed: no such job")
     resampling = site.config.main.resampling
     resolution = max(resampling.resolutions, default=0) if resampling else 0
     wanted = scopes or (["node"] if job.reads_store else None)
@@ -231,168 +212,102 @@ async def used_nodes(call: Call) -> Response:
     return json_answer({"usedNodes": await call.run(call.site.jobs.used_nodes, before)})
 
 
-# ---- life cycle
+_BATCH = 500  # jobs read, encoded and sent at once
+_FOUND = {400: "the id is no integer", 422: "there is no such job, or not for the caller"}
+_NO_DATA = {500: "metric data could not be loaded"}
+_LIST = Operation(
+    "List jobs, newest first",
+    {
+        200: described(
+            "JobPage",
+            {
+                "jobs": listed(documents.JOB),
+                "items": {**INT64, "description": "the page size asked for"},
+                "page": INT64,
+            },
+        )
+    },
+    {400: "an unknown parameter, or a value that cannot be"},
+    query=(
+        Parameter("state", "any of these states", {"enum": list(JOB_STATES)}, repeatable=True),
+        Parameter("cluster", "exact name"),
+        Parameter("project", "exact name"),
+        Parameter(
+            "start-time",
+            "`<from>-<to>`, unix seconds, both inclusive",
+            {**TEXT, "pattern": "^[0-9]{1,18}-[0-9]{1,18}$"},
+        ),
+        Parameter("items-per-page", "default 25, no upper bound", {**INT64, "minimum": 1}),
+        Parameter("page", "default 1", {**INT64, "minimum": 1}),
+        Parameter("with-metadata", "present: fill `metaData`; `false` and `0` do not"),
+    ),
+    details="`statistics` is filled for archived jobs. Tags are those the caller may see.",
+)
+_ONE = Operation(
+    "One job, with all its metric data where asked",
+    {
+        200: described(
+            "JobWithData",
+            {
+                "Meta": documents.JOB,
+                "Data": nullable(keyed(keyed(documents.JOB_METRIC))),
+            },
+        )
+    },
+    {**_FOUND, **_NO_DATA},
+    query=(Parameter("all-metrics", "`true` adds data: metric, then scope", FLAG),),
+    path={"id": ID},
+    details="Data has scope core for a job on one node, else scope node.",
+)
+_CHOSEN = Operation(
+    "One job with chosen metrics",
+    {200: described("JobWithMetrics", {"Meta": documents.JOB, "Data": listed(documents.NAMED_METRIC)})},
+    {**_FOUND, 400: "the id is no integer, or the body no list of names", **_NO_DATA},
+    body=_METRICS,
+    path={"id": ID},
+    details="The body is a list of metric names; `[]` means no data, `null` all metrics.",
+)
+_METRIC_DATA = Operation(
+    "Metric data of one job in all scopes",
+    {
+        200: described(
+            "JobMetricsAnswer",
+            {
+                "data": nullable(described("", {"jobMetrics": listed(documents.NAMED_METRIC)})),
+                "error": nullable(described("", {"message": TEXT})),
+            },
+        )
+    },
+    {400: "an unknown scope"},
+    query=(
+        Parameter("metric", "names; none: all", repeatable=True),
+        Parameter(
+            "scope",
+            "none: node of a running job, all of an archived one",
+            {"enum": list(SCOPES)},
+            repeatable=True,
+        ),
+    ),
+    path={"id": ID},
+    details="Errors of the job or its data come with status 200 and an `error`.",
+)
+_USED = Operation(
+    "Hosts in use by running jobs",
+    {200: described("UsedNodes", {"usedNodes": keyed(listed(TEXT))})},
+    {400: "`ts` is missing or no integer", 403: "the caller lacks the role api"},
+    query=(Parameter("ts", "count jobs started before, unix seconds", INT64, required=True),),
+)
 
-
-async def start_job(call: Call) -> Response:
-    job = _decoded(decode_job, await call.body())
-    started = await _changed(call, call.site.life_cycle.start, job, call.principal)
-    return json_answer({"msg": "success", "id": started.id}, 201)
-
-
-async def stop_job(call: Call) -> Response:
-    stop = _decoded(decode_stop, await call.body())
-    return json_answer(encode_job(await _changed(call, call.site.life_cycle.stop, stop, call.principal)))
-
-
-async def stop_job_by_id(call: Call, id: str) -> Response:
-    number = decoded_id(id)
-    stop = _decoded(functools.partial(decode_stop, job_id_required=False), await call.body())
-    try:
-        job = await call.run(call.site.life_cycle.stop_by_id, number, stop, call.principal)
-    except LifeCycleError as error:  # clients of this route know an unknown job as 422
-        raise HttpError(422 if error.status == 404 else error.status, str(error)) from None
-    return json_answer(encode_job(job))
-
-
-async def _not_offered(**_: str) -> Response:
-    """Jobs are started and stopped over NATS only."""
-    raise NotFound
-
-
-async def _changed(call: Call, work: Callable[..., Job], *args: Any) -> Job:
-    try:
-        return await call.run(work, *args)
-    except LifeCycleError as error:
-        raise HttpError(error.status, str(error)) from None
-
-
-# ---- tags and metadata
-
-
-async def add_tags(call: Call, id: str) -> Response:
-    return await _retagged(call, id, call.site.tags.attach, "adding tag failed")
-
-
-async def remove_tags(call: Call, id: str) -> Response:
-    return await _retagged(call, id, call.site.tags.detach, "removing tag failed")
-
-
-async def _retagged(call: Call, id: str, change: Callable[..., Any], failure: str) -> Response:
-    number = integer(id, f"parsing job ID failed: {id!r} is no integer")
-    tags = _decoded(decode_tags, await call.body())
-
-    def work() -> Job:
-        job = call.site.jobs.find(number, call.principal)
-        if job is None:
-            raise HttpError(404, f"finding job failed: no job with db id {number}")
-        try:
-            change(job, tags, call.principal)
-        except TagError as error:
-            raise HttpError(500, f"{failure}: {error}") from None
-        job.tags = list(call.site.jobs.tags_of([number], call.principal)[number])
-        return job
-
-    return json_answer(encode_job(await call.run(work)))
-
-
-async def delete_tags(call: Call) -> Response:
-    tags = _decoded(decode_tags, await call.body())
-    try:
-        done = await call.run(call.site.tags.delete, tags, call.principal)
-    except TagError as error:
-        raise HttpError(500, f"removing tag failed: {error}") from None
-    return text_answer(f"Deleted Tags from DB: {done} successfull of {len(tags)} requested\n")
-
-
-async def edit_meta(call: Call, id: str) -> Response:
-    number = decoded_id(id)
-    payload = _decoded(_decode_payload, await call.body())
-    return await call.run(_edit_meta, call.site, call.principal, number, payload, 404)
-
-
-async def edit_meta_by_request(call: Call) -> Response:
-    body = await call.body()
-
-    def decode(raw: bytes) -> tuple[int, str | None, int | None, dict[str, str]]:
-        known = {"jobId": int64, "cluster": text, "startTime": int64, "payload": _payload}
-        found = fields(parse_json(raw), "", known)
-        if "jobId" not in found:
-            raise WireError("the field 'jobId' is required")
-        if "payload" not in found:
-            raise WireError("the field 'payload' is required")
-        return found["jobId"], found.get("cluster"), found.get("startTime"), found["payload"]
-
-    job_id, cluster, start_time, payload = _decoded(decode, body)
-    job = await call.run(call.site.jobs.find_by, job_id, cluster, start_time, call.principal)
-    if job is None:
-        raise HttpError(422, f"finding job failed: no job with number {job_id}")
-    return await call.run(_edit_meta, call.site, call.principal, job.id, payload, 422)
-
-
-def _edit_meta(site: Site, viewer: Principal, number: int, payload: dict[str, str], missing: int) -> Response:
-    if site.jobs.find(number, viewer) is None:
-        raise HttpError(missing, f"finding job failed: no job with db id {number}")
-    try:
-        return json_answer(encode_job(site.life_cycle.set_metadata(number, payload["key"], payload["value"])))
-    except LifeCycleError as error:
-        raise HttpError(missing if error.status == 404 else error.status, str(error)) from None
-
-
-def _payload(value: Any, place: str) -> dict[str, str]:
-    found = fields(value, place, {"key": text, "value": text})
-    if not found.get("key"):
-        raise WireError(f"{place}/key: is missing")
-    return {"key": found["key"], "value": found.get("value", "")}
-
-
-def _decode_payload(body: bytes) -> dict[str, str]:
-    return _payload(parse_json(body), "")
-
-
-# ---- deletion
-
-
-async def delete_job(call: Call, id: str) -> Response:
-    number = decoded_id(id)
-    await call.run(call.site.jobs.delete, number)
-    return json_answer({"msg": f"Successfully deleted job {number}"})
-
-
-async def delete_job_by_request(call: Call) -> Response:
-    wanted = _decoded(decode_reference, await call.body())
-    job = await call.run(call.site.jobs.find_by, wanted.job_id, wanted.cluster, wanted.start_time)
-    if job is None:
-        raise HttpError(422, f"finding job failed: no job with number {wanted.job_id}")
-    await call.run(call.site.jobs.delete, job.id)
-    return json_answer({"msg": f"Successfully deleted job {job.id}"})
-
-
-async def delete_jobs_before(call: Call, ts: str) -> Response:
-    before = integer(ts, f"integer expected in path for ts: {ts}")
-    omit = request.args.get("omit-tagged", "none")
-    if omit not in ("none", "all", "user"):
-        raise HttpError(400, "omit-tagged must be one of: none, all, user")
-    count = await call.run(call.site.jobs.delete_before, before, omit_tagged=omit)
-    return json_answer({"msg": f"Successfully deleted {count} jobs"})
-
-
-# ---- decoding
-
-
-def _decoded(decode: Callable[[bytes], Value], body: bytes) -> Value:
-    try:
-        return decode(body)
-    except WireError as error:
-        raise HttpError(400, f"parsing request body failed: {error}") from None
-
-
-def decoded_id(raw: str) -> int:
-    return integer(raw, f"integer expected in path for id: {raw}")
-
-
-def integer(raw: str, otherwise: str) -> int:
-    digits = raw.removeprefix("-")
-    if not digits.isascii() or not digits.isdigit() or len(digits) > 18:
-        raise HttpError(400, otherwise)
-    return int(raw)
+ROUTES = (
+    *(
+        Route(f"{prefix}/{path}", method, group, handler, operation)
+        for prefix, group in (("/api", Group.API), ("/userapi", Group.USER_API))
+        for path, method, handler, operation in (
+            ("jobs/", "GET", list_jobs, _LIST),
+            ("jobs/<id>", "GET", one_job, _ONE),
+            ("jobs/<id>", "POST", one_job_with_metrics, _CHOSEN),
+            ("jobs/metrics/<id>", "GET", job_metrics, _METRIC_DATA),
+        )
+    ),
+    Route("/api/jobs/used_nodes", "GET", Group.API, used_nodes, _USED),
+)

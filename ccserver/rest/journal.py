@@ -11,16 +11,14 @@ import orjson
 from quart import Response, request
 
 from ccserver.auth.guards import Group
+from ccserver.model.strict import TEXT
 from ccserver.rest.answers import HttpError, json_answer
-from ccserver.rest.web import Call, Routes
+from ccserver.rest.table import Operation, Parameter, Route, described, listed
+from ccserver.rest.web import Call
 
 _WORDS = re.compile(r"[a-zA-Z0-9 :\-.]+")
 _MOST_LINES = 1000
 _PATIENCE = 30.0  # seconds
-
-
-def register(routes: Routes) -> None:
-    routes.add("/frontend/logs/", "GET", Group.FRONTEND, logs)
 
 
 async def logs(call: Call) -> Response:
@@ -38,7 +36,7 @@ def _arguments(unit: str) -> list[str]:
     lines, level = request.args.get("lines", "200"), request.args.get("level", "")
     if not lines.isascii() or not lines.isdigit() or int(lines) < 1:
         raise HttpError(400, "lines must be a number from 1 on")
-    if level and level not in "01234567":
+    if level and level not in list("01234567"):
         raise HttpError(400, "level must be a number from 0 to 7")
     arguments = ["--output=json", "--no-pager", f"--lines={min(int(lines), _MOST_LINES)}"]
     arguments += [f"--since={since}", f"--unit={unit}"]
@@ -74,3 +72,30 @@ def _entry(fields: dict[str, Any]) -> dict[str, Any]:
         "message": message,
         "unit": str(fields.get("_SYSTEMD_UNIT", "")),
     }
+
+
+_LOGS = Operation(
+    "What the system journal has of the server",
+    {
+        200: listed(
+            described(
+                "LogLine",
+                {
+                    "timestamp": {**TEXT, "description": "microseconds since 1970"},
+                    "priority": {"type": "integer"},
+                    "message": TEXT,
+                    "unit": TEXT,
+                },
+            )
+        )
+    },
+    {400: "a parameter cannot be", 403: "the caller is no admin", 500: "there is no journalctl"},
+    query=(
+        Parameter("since", "default `1 hour ago`"),
+        Parameter("lines", f"default 200, at most {_MOST_LINES}", {"type": "integer", "minimum": 1}),
+        Parameter("level", "0 to 7", {"type": "integer", "minimum": 0, "maximum": 7}),
+        Parameter("search", "letters, digits, space, `:`, `-`, `.`"),
+    ),
+)
+
+ROUTES = (Route("/frontend/logs/", "GET", Group.FRONTEND, logs, _LOGS),)

@@ -8,20 +8,20 @@ from email.utils import formatdate
 from pathlib import Path
 
 from quart import Response, request
+from werkzeug.exceptions import NotFound
 
 from ccserver.auth.guards import Group
+from ccserver.config import Config
+from ccserver.model.strict import TEXT
 from ccserver.rest.answers import HttpError
-from ccserver.rest.web import Call, Routes
-
-
-def register(routes: Routes) -> None:
-    if routes.web.site.config.main.machine_state_dir:
-        routes.add("/api/machine_state/<path:place>", "GET", Group.API, read)
-        routes.add("/api/machine_state/<path:place>", "PUT POST", Group.API, write)
+from ccserver.rest.table import Operation, Route
+from ccserver.rest.web import Call
 
 
 def _file(call: Call, place: str) -> Path:
-    cluster, _, host = place.strip("/").partition("/")
+    cluster, slash, host = place.strip("/").partition("/")
+    if not slash:
+        raise NotFound
     for name, kind in ((cluster, "cluster"), (host, "host")):
         if not name or name == "." or ".." in name or "/" in name or "\\" in name or "\0" in name:
             raise HttpError(400, f"invalid {kind} name")
@@ -36,8 +36,13 @@ async def write(call: Call, place: str) -> Response:
 def _store(path: Path, body: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as draft:
-        draft.write(body)
-    os.replace(draft.name, path)
+        try:
+            draft.write(body)
+            draft.flush()
+            os.replace(draft.name, path)
+        except OSError:
+            os.unlink(draft.name)
+            raise
 
 
 async def read(call: Call, place: str) -> Response:
@@ -58,3 +63,30 @@ def _load(path: Path) -> tuple[bytes, float] | None:
         return path.read_bytes(), path.stat().st_mtime
     except FileNotFoundError:
         return None
+
+
+def _configured(config: Config) -> bool:
+    return bool(config.main.machine_state_dir)
+
+
+_WHEN = "`main.machine-state-dir` is set"
+_NAMES = {400: "`invalid cluster name` or `invalid host name`"}
+_PLACE = {"place": {**TEXT, "description": "`<cluster>/<host>`"}}
+_READ = Operation(
+    "The state file of a machine",
+    {200: "application/json"},
+    {**_NAMES, 404: "there is none"},
+    path=_PLACE,
+)
+_WRITE = Operation(
+    "Store the state file of a machine, as it is sent",
+    {201: None},
+    _NAMES,
+    body="application/octet-stream",
+    path=_PLACE,
+)
+
+ROUTES = (
+    Route("/api/machine_state/<path:place>", "GET", Group.API, read, _READ, _configured, _WHEN),
+    Route("/api/machine_state/<path:place>", "PUT POST", Group.API, write, _WRITE, _configured, _WHEN),
+)

@@ -5,7 +5,7 @@ Source: spec/metric-store.md 6.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from itertools import groupby
 from typing import Any, cast
 
@@ -14,16 +14,34 @@ import orjson
 from quart import Response, request
 
 from ccserver.auth.guards import Group
-from ccserver.model.strict import WireError, array, fields, parse_json, text
+from ccserver.model.strict import INT64, TEXT, WireError, array, parse_json, record, text
 from ccserver.rest.answers import HttpError, error_answer, json_answer, text_answer
-from ccserver.rest.sites import node_state
-from ccserver.rest.web import Admitted, Routes, decode
+from ccserver.rest.parsing import decoded
+from ccserver.rest.sites import NODE_STATE, node_state
+from ccserver.rest.table import Handler, Operation, Parameter, Route, described, keyed
+from ccserver.rest.web import Admitted, Call, decode
 from ccstore import InvalidRange, MetricStore, NodeHealth, Query, QueryAnswer
 from ccstore.json_text import json_pieces
 from ccstore.types import ResampleAlgorithm
 
 _LARGEST_BODY = 16 * 1024 * 1024  # bytes, of everything but line protocol
 _RETRY_AFTER = "2"  # seconds
+
+
+_SELECTORS = array(array(text))
+_HEALTH = record(
+    {"cluster": text, "nodes": array(text), "metric-names": array(text)},
+    lambda found, _: found,
+    title="HealthQuestion",
+)
+
+
+def _decode_selectors(body: bytes) -> list[list[str]]:
+    return _SELECTORS.read(parse_json(body), "")
+
+
+def _decode_health(body: bytes) -> dict[str, Any]:
+    return _HEALTH.read(parse_json(body), "")
 
 
 class _Row(msgspec.Struct):
@@ -49,16 +67,6 @@ class _Body(msgspec.Struct, rename="kebab"):
     with_data: bool | None = None
     with_padding: bool | None = None
     resample_algo: str | None = None
-
-
-def register(routes: Routes) -> None:
-    views = StoreViews(routes.web.site.store)
-    for prefix in ("/api", "/metricstore/api"):
-        routes.add(f"{prefix}/query", "GET POST", Group.METRIC_STORE, views.query)
-        routes.add(f"{prefix}/free", "POST", Group.METRIC_STORE, views.free)
-        routes.add(f"{prefix}/debug", "GET", Group.METRIC_STORE, views.debug)
-        routes.add(f"{prefix}/healthcheck", "GET", Group.METRIC_STORE, views.health)
-        routes.add(f"{prefix}/healthcheck", "POST", Group.METRIC_STORE, node_state)
 
 
 class StoreViews:
@@ -89,10 +97,7 @@ class StoreViews:
             to = int(raw)
         except ValueError:
             raise HttpError(400, f"'to' must be unix seconds, not {raw!r}") from None
-        try:
-            selectors = array(array(text))(parse_json(await _body()), "")
-        except WireError as error:
-            raise HttpError(400, f"parsing request body failed: {error}") from None
+        selectors = decoded(_decode_selectors, await _body())
         if not store.ready:
             return _restoring()
         freed = await call.run(store.free, selectors, to)
@@ -114,11 +119,7 @@ class StoreViews:
 
     async def health(self, call: Admitted) -> Response:
         store = self._store
-        known = {"cluster": text, "nodes": array(text), "metric-names": array(text)}
-        try:
-            asked = fields(parse_json(await _body()), "", known)
-        except WireError as error:
-            raise HttpError(400, f"parsing request body failed: {error}") from None
+        asked = decoded(_decode_health, await _body())
         if not store.ready:
             return _restoring()
         states = await call.run(
@@ -289,3 +290,67 @@ def _level_names(component: tuple[str, str, str, str]) -> list[str]:
 def _health(one: NodeHealth) -> dict[str, str]:
     lists = {"degraded": list(one.degraded), "missing": list(one.missing)}
     return {"State": one.state, "HealthMetrics": orjson.dumps(lists).decode() if one.known else ""}
+
+
+def _of_site(view: Callable[[StoreViews, Admitted], Awaitable[Response]]) -> Handler:
+    async def handler(call: Call) -> Response:
+        return await view(StoreViews(call.site.store), call)
+
+    return handler
+
+
+_NO_STORE = {404: "the server has no metric store of its own"}
+_BUSY = {413: f"the body is larger than {_LARGEST_BODY} bytes", 503: "the store is being restored"}
+_QUERY = Operation(
+    "Metric data of nodes and their parts",
+    {200: "application/json"},
+    {400: "the body cannot be read or the range cannot be", **_NO_STORE, **_BUSY},
+    body="application/json",
+    details="The query language of cc-metric-store.",
+)
+_WRITE = Operation(
+    "Store samples in line protocol",
+    {200: None},
+    {400: "bad lines; the good ones are stored", **_NO_STORE},
+    query=(Parameter("cluster", "of lines without a tag cluster"),),
+    body="text/plain",
+)
+_FREE = Operation(
+    "Drop buffers that end before a moment",
+    {200: "text/plain"},
+    {400: "`to` is missing or no integer, or the body cannot be read", **_NO_STORE, **_BUSY},
+    query=(Parameter("to", "unix seconds", INT64, required=True),),
+    body=_SELECTORS,
+)
+_DEBUG = Operation(
+    "The tree of buffers",
+    {200: "application/json"},
+    {400: "nothing is there", **_NO_STORE},
+    query=(Parameter("selector", "names joined by `:`, or a JSON list of them; empty: everything"),),
+)
+_HEALTH_STATES = Operation(
+    "Whether nodes deliver metrics",
+    {200: keyed(described("Health", {"State": TEXT, "HealthMetrics": TEXT}))},
+    {400: "the body cannot be read", **_NO_STORE, **_BUSY},
+    body=_HEALTH,
+)
+
+
+async def _write(_call: Call) -> Response:
+    """Served outside of the web framework; here for its description."""
+    raise NotImplementedError
+
+
+# Reading every host of every cluster is more than a token of role user and api may do elsewhere.
+ROUTES = tuple(
+    Route(f"{prefix}/{path}", methods, group, handler, operation)
+    for prefix in ("/api", "/metricstore/api")
+    for path, methods, group, handler, operation in (
+        ("write", "POST", Group.METRIC_STORE, _write, _WRITE),
+        ("query", "GET POST", Group.API, _of_site(StoreViews.query), _QUERY),
+        ("free", "POST", Group.METRIC_STORE, _of_site(StoreViews.free), _FREE),
+        ("debug", "GET", Group.METRIC_STORE, _of_site(StoreViews.debug), _DEBUG),
+        ("healthcheck", "GET", Group.METRIC_STORE, _of_site(StoreViews.health), _HEALTH_STATES),
+        ("healthcheck", "POST", Group.METRIC_STORE, node_state, NODE_STATE),
+    )
+)

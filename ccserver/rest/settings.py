@@ -4,29 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 from quart import Response, request
 
 from ccserver.auth.guards import Group
 from ccserver.auth.users import UserError
-from ccserver.model.strict import WireError, fields, parse_json, text
+from ccserver.model.strict import parse_json, record, text
 from ccserver.model.user import ASSIGNABLE_ROLES, Principal
+from ccserver.rest import documents
 from ccserver.rest.answers import HttpError, json_answer, text_answer
-from ccserver.rest.web import Call, Routes
+from ccserver.rest.parsing import decoded
+from ccserver.rest.table import FLAG, MESSAGE, Operation, Parameter, Route, listed
+from ccserver.rest.web import Call
 
 NOTICE = Path("./var/notice.txt")
 _LONGEST_NOTICE = 10000
 _OPERATIONS = ("add-role", "remove-role", "add-project", "remove-project")
-
-
-def register(routes: Routes) -> None:
-    for prefix, group in (("/config", Group.CONFIG_API), ("/api", Group.API)):
-        routes.add(f"{prefix}/users/", "GET", group, users)
-        routes.add(f"{prefix}/users/", "POST PUT", group, create)
-        routes.add(f"{prefix}/users/", "DELETE", group, remove)
-        routes.add(f"{prefix}/roles/", "GET", group, roles)
-        routes.add(f"{prefix}/user/<username>", "POST", group, change)
-    routes.add("/config/notice/", "POST", Group.CONFIG_API, notice)
+_CHANGES = record(dict.fromkeys(_OPERATIONS, text), lambda found, _: found, title="AccountChange")
 
 
 def _admins_only(call: Call, what: str) -> None:
@@ -117,23 +112,24 @@ async def change(call: Call, username: str) -> Response:
 
 
 async def _operations(call: Call) -> dict[str, str]:
-    kind = request.headers.get("Content-Type", "")
-    if "form" in kind:
+    """JSON whatever its content type says, as for every JSON body; else form fields."""
+    if request.mimetype == "multipart/form-data":
         return await call.form()
     body = await call.body()
-    if not body.strip():
-        return request.args.to_dict()
-    try:
-        return fields(parse_json(body), "", dict.fromkeys(_OPERATIONS, text))
-    except WireError as error:
-        raise HttpError(400, f"parsing request body failed: {error}") from None
+    if body.lstrip()[:1] in (b"{", b"["):
+        return decoded(_decode_changes, body)
+    return request.args.to_dict() | dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+
+
+def _decode_changes(body: bytes) -> dict[str, str]:
+    return _CHANGES.read(parse_json(body), "")
 
 
 async def notice(call: Call) -> Response:
     """Text shown on the home page; empty text clears it."""
     content = (await call.form()).get("new-content", "")
-    if len(content) > _LONGEST_NOTICE:
-        raise HttpError(400, f"the notice is longer than {_LONGEST_NOTICE} characters")
+    if len(content.encode()) > _LONGEST_NOTICE:
+        raise HttpError(400, f"the notice is longer than {_LONGEST_NOTICE} bytes")
     await call.run(_write_notice, content)
     call.web.notice.text = content
     return text_answer("Update Notice Content Success" if content else "Empty Notice Content Success")
@@ -141,7 +137,9 @@ async def notice(call: Call) -> Response:
 
 def _write_notice(content: str) -> None:
     NOTICE.parent.mkdir(parents=True, exist_ok=True)
-    NOTICE.write_text(content, encoding="utf-8")
+    draft = NOTICE.with_suffix(".new")
+    draft.write_text(content, encoding="utf-8")
+    draft.replace(NOTICE)
 
 
 def read_notice() -> str:
@@ -149,3 +147,68 @@ def read_notice() -> str:
         return NOTICE.read_text(encoding="utf-8")
     except FileNotFoundError:
         return ""
+
+
+_ADMINS = {403: "the caller is no admin"}
+_USERS = Operation(
+    "List accounts",
+    {200: listed(documents.USER)},
+    _ADMINS,
+    query=(Parameter("not-just-user", "leave out accounts with no role or only the role user", FLAG),),
+)
+_CREATE = Operation(
+    "Create an account",
+    {200: "text/plain"},
+    {
+        400: "the name, the role, or what the role needs or forbids",
+        **_ADMINS,
+        422: "there is such an account already",
+    },
+    form=(
+        Parameter("username", "1 to 100 characters", required=True),
+        Parameter("role", "one of them", {"enum": list(ASSIGNABLE_ROLES)}, required=True),
+        Parameter("password", "may be empty for the role api only"),
+        Parameter("name", "real name"),
+        Parameter("email", "address"),
+        Parameter("project", "of the role manager, and of no other"),
+    ),
+)
+_REMOVE = Operation(
+    "Delete an account; one that does not exist is no error",
+    {200: "text/plain"},
+    _ADMINS,
+    form=(Parameter("username", "whose"),),
+)
+_ROLES = Operation("The roles an account can have", {200: listed({"enum": list(ASSIGNABLE_ROLES)})}, _ADMINS)
+_CHANGE = Operation(
+    "Give or take a role or project; the first of the four that is present counts",
+    {200: MESSAGE},
+    {
+        400: "none of the four is present",
+        **_ADMINS,
+        422: "there is no such account, no such role, or the change makes no sense",
+    },
+    body=_CHANGES,
+    form=tuple(Parameter(name, "role" if "role" in name else "project") for name in _OPERATIONS),
+)
+_NOTICE = Operation(
+    "Set the notice of the home page; empty: none",
+    {200: "text/plain"},
+    {400: f"it is longer than {_LONGEST_NOTICE} bytes"},
+    form=(Parameter("new-content", "plain text"),),
+)
+
+ROUTES = (
+    *(
+        Route(f"{prefix}/{path}", methods, group, handler, operation)
+        for prefix, group in (("/config", Group.CONFIG_API), ("/api", Group.API))
+        for path, methods, handler, operation in (
+            ("users/", "GET", users, _USERS),
+            ("users/", "POST PUT", create, _CREATE),
+            ("users/", "DELETE", remove, _REMOVE),
+            ("roles/", "GET", roles, _ROLES),
+            ("user/<username>", "POST", change, _CHANGE),
+        )
+    ),
+    Route("/config/notice/", "POST", Group.CONFIG_API, notice, _NOTICE),
+)

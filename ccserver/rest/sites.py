@@ -11,17 +11,13 @@ from ccserver.auth.guards import Group
 from ccserver.clusters import Cluster, MetricConfig, SubCluster
 from ccserver.clusters.cluster import MetricValue
 from ccserver.clusters.topology import Topology
-from ccserver.model.strict import WireError
-from ccserver.nodes import decode_node_states
+from ccserver.nodes import NODE_STATES, decode_node_states
+from ccserver.rest import documents
 from ccserver.rest.answers import HttpError, json_answer
 from ccserver.rest.metrics import encode_unit
-from ccserver.rest.web import Call, Routes
-
-
-def register(routes: Routes) -> None:
-    routes.add("/api/clusters/", "GET", Group.API, clusters)
-    routes.add("/api/nodestate/", "POST PUT", Group.API, node_state)
-    routes.add("/api/nodestats/", "POST PUT", Group.API, node_state)
+from ccserver.rest.parsing import decoded
+from ccserver.rest.table import Operation, Parameter, Route, described, listed
+from ccserver.rest.web import Call
 
 
 async def clusters(call: Call) -> Response:
@@ -115,9 +111,27 @@ def _value(value: MetricValue) -> dict[str, Any]:
 
 async def node_state(call: Call) -> Response:
     """The scheduler's view of some nodes; answered with an empty body."""
-    try:
-        message = decode_node_states(await call.body())
-    except WireError as error:
-        raise HttpError(400, f"parsing request body failed: {error}") from None
+    message = decoded(decode_node_states, await call.body())
     await call.run(call.site.nodes.record_states, message.cluster, message.nodes, call.site.store)
     return Response(b"", 200, content_type="application/json")
+
+
+_CLUSTERS = Operation(
+    "Clusters, their metrics and topology",
+    {200: described("Clusters", {"clusters": listed(documents.CLUSTER)})},
+    {400: "there is no such cluster", 403: "the caller lacks the role api"},
+    query=(Parameter("cluster", "only this one"),),
+)
+NODE_STATE = Operation(
+    "Report the scheduler's view of nodes",
+    {200: None},
+    {400: "the body cannot be read"},
+    body=NODE_STATES,
+    details="Appends one state per known node; its health is that of its metrics in the metric store.",
+)
+
+ROUTES = (
+    Route("/api/clusters/", "GET", Group.API, clusters, _CLUSTERS),
+    Route("/api/nodestate/", "POST PUT", Group.API, node_state, NODE_STATE),
+    Route("/api/nodestats/", "POST PUT", Group.API, node_state, NODE_STATE),
+)

@@ -16,6 +16,7 @@ import msgspec
 import trio
 from quart import Request, Response, request
 from quart_trio import QuartTrio
+from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from ccserver.auth.guards import Credentials, Gate, Group, Refused
 from ccserver.auth.login import LoginDispatcher
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+LARGEST_FORM = 10_000_000  # bytes
+_STOPPING = 16  # jobs stopped at the same time; each may wait for the archiving queue
+
 Result = TypeVar("Result")
 Parameters = ParamSpec("Parameters")
 GraphQLView = Callable[..., Awaitable[tuple[int, dict[str, str], list[bytes]]]]
@@ -40,6 +44,13 @@ class ClusterNotice:
     """The text on the home page, as an admin wrote it."""
 
     text: str = ""
+
+
+@dataclass(slots=True)
+class Slots:
+    """Exports under way. Touched by the event loop alone."""
+
+    used: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +67,8 @@ class Web:
     version: str
     notice: ClusterNotice = field(default_factory=ClusterNotice)
     oidc: OidcProvider | None = None
+    exports: Slots = field(default_factory=Slots)
+    stops: trio.CapacityLimiter = field(default_factory=lambda: trio.CapacityLimiter(_STOPPING))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +102,8 @@ class Call(Admitted):
 
     async def form(self) -> dict[str, str]:
         """Fields of the body over fields of the URL; the first of a repeated one counts."""
+        if (self.request.content_length or 0) > LARGEST_FORM:
+            raise HttpError(413, f"the form is larger than {LARGEST_FORM} bytes")
         fields = self.request.args.to_dict()
         fields.update((await self.request.form).to_dict())
         return fields
@@ -116,10 +131,24 @@ class Routes:
         self.web = web
         self._refuse = refuse
 
-    def add(self, rule: str, methods: str, group: Group, handler: Handler) -> None:
-        """`methods` as in "POST PUT"; the rule matches with and without a trailing slash."""
+    def add(
+        self,
+        rule: str,
+        methods: str,
+        group: Group,
+        handler: Handler,
+        reserved: Mapping[str, set[str]] | None = None,
+    ) -> None:
+        """`methods` as in "POST PUT"; the rule matches with and without a trailing slash.
+
+        `reserved` are names that a part must not be, with the methods they have as routes of their own.
+        """
+        names = reserved or {}
 
         async def guarded(**parts: Any) -> Response:
+            for value in parts.values():
+                if value in names:
+                    raise MethodNotAllowed(sorted(names[value])) if names[value] else NotFound
             credentials = Credentials.of_scope(request.scope)
             try:
                 principal = await self._admit(group, credentials)

@@ -16,6 +16,7 @@ from ccserver.clusters import Clusters
 from ccserver.config import Config, Main, Resampling
 from ccserver.database import Database, DatabaseOptions, migrate, open_database
 from ccserver.jobs.repository import JobRepository
+from ccserver.jobs.taggers import Taggers
 from ccserver.jobs.tags import TagRepository
 from ccserver.metricdata import MetricData
 from ccserver.model.job import Tag
@@ -97,4 +98,5 @@ def open_site(folder: Path, store: MetricStore | None) -> Site:
         users=UserRepository(database),
         nodes=NodeRepository(database, clusters, clock=clock),
         life_cycle=None,  # type: ignore[arg-type]
+        taggers=Taggers(JobRepository(database), []),
     )

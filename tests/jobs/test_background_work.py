@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import logging
 import threading
 from collections.abc import Mapping, Sequence
@@ -13,12 +14,17 @@ import trio
 from sqlalchemy import select
 
 from ccserver.clusters import Clusters
+from ccserver.database import Database
 from ccserver.database.tables import job as job_table
+from ccserver.jobs.lifecycle import JobLifeCycle, LifeCycleError
 from ccserver.jobs.repository import JobRepository
+from ccserver.jobs.tags import TagRepository
+from ccserver.jobs.wire import StopRequest
 from ccserver.metricdata import footprint as formulas
 from ccserver.model.job import Job
 from ccserver.model.metrics import Statistics
-from ccserver.tasks import every, update_durations, update_footprints
+from ccserver.tasks import daily, every, update_durations, update_footprints
+from ccserver.tasks.periodic import next_time
 from tests.jobs.records import NOW, make_job, stored
 
 
@@ -155,3 +161,59 @@ def test_a_job_that_stops_meanwhile_keeps_its_final_footprint(jobs: JobRepositor
     final = jobs.find(id)
     assert final is not None
     assert final.footprint == {"cpu_load_avg": 9.0}
+
+
+@pytest.mark.parametrize(
+    ("now", "due"),
+    [
+        ("2026-03-01 02:59:59", "2026-03-01 03:00:00"),
+        ("2026-03-01 03:00:00", "2026-03-02 03:00:00"),
+        ("2026-12-31 23:00:00", "2027-01-01 03:00:00"),
+    ],
+)
+def test_when_daily_work_is_due(now: str, due: str) -> None:
+    moment = datetime.datetime.fromisoformat
+    assert next_time(moment(now), 3, 0) == moment(due)
+
+
+async def test_daily_work_runs_once_a_day_and_survives_an_error(
+    mock_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    mock_clock.rate = 200_000
+    midnight = datetime.datetime(2026, 3, 1)
+    clock = lambda: midnight + datetime.timedelta(seconds=trio.current_time() - begin)  # noqa: E731
+    begin = trio.current_time()
+    runs: list[datetime.datetime] = []
+
+    def work() -> None:
+        runs.append(trio.from_thread.run_sync(clock))
+        raise RuntimeError("not today")
+
+    with trio.move_on_after(3 * 86400):
+        await daily(3, 0, work, name="sweep", clock=clock)
+    assert [(run.day, run.hour) for run in runs] == [(1, 3), (2, 3), (3, 3)]
+    assert "background task sweep failed" in caplog.text
+
+
+def test_jobs_beyond_their_walltime_fail_without_being_archived(
+    jobs: JobRepository, database: Database, clusters: Clusters
+) -> None:
+    over, within, endless, ended = stored(
+        jobs,
+        make_job(1, start_time=NOW - 700, walltime=600),
+        make_job(2, start_time=NOW - 699, walltime=600),
+        make_job(3, start_time=NOW - 700),
+        make_job(4, start_time=NOW - 700, walltime=600, state="completed", duration=5),
+    )
+    events: list[tuple[str, int]] = []
+    source = Statistical(clusters, {})
+    life_cycle = JobLifeCycle(jobs, TagRepository(database), clusters, source, source)  # type: ignore[arg-type]
+    life_cycle.on_event.append(lambda event: events.append((event.kind, event.job.id)))
+    assert life_cycle.stop_overdue(99) == 1
+    found = {job.id: (job.state, job.duration, job.monitoring_status) for job in jobs.list()}
+    assert found[over] == ("failed", 0, 2)
+    assert [found[id][0] for id in (within, endless, ended)] == ["running", "running", "completed"]
+    assert events == [("stopped", over)]
+    with pytest.raises(LifeCycleError) as caught:
+        life_cycle.stop(StopRequest(1, NOW))
+    assert caught.value.status == 422

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import event, insert
 
-from ccserver.archive import FileArchive
+from ccserver.archive import ArchiveError, FileArchive
 from ccserver.clusters import Clusters
 from ccserver.database import Database
 from ccserver.database.tables import job as job_table
@@ -235,14 +235,14 @@ def test_stop_checks_in_order(life_cycle: JobLifeCycle) -> None:
     assert refusal(lambda: life_cycle.stop_by_id(99, StopRequest(None, begin)))[0] == 404
 
 
-def test_times_that_no_column_holds_are_an_error_of_ours_not_a_crash(life_cycle: JobLifeCycle) -> None:
+def test_any_time_of_64_bits_can_start_a_job_but_no_job_lasts_so_long(life_cycle: JobLifeCycle) -> None:
     longest = (1 << 63) - 1
-    status, message = refusal(lambda: life_cycle.start(make_job(1, start_time=-longest)))
-    assert (status, message) == (500, "insert into database failed: OverflowError")
-    life_cycle.start(make_job(2, start_time=-5))
-    status, message = refusal(lambda: life_cycle.stop(StopRequest(2, longest)))
-    assert status == 500
-    assert message.startswith("marking job as 'completed'")
+    first = life_cycle.start(make_job(1, start_time=-longest - 1))
+    assert refusal(lambda: life_cycle.start(make_job(1, start_time=-longest - 1)))[0] == 422
+    life_cycle.start(make_job(2, start_time=longest))
+    status, message = refusal(lambda: life_cycle.stop(StopRequest(1, longest)))
+    assert (status, "more than 68 years" in message) == (400, True)
+    assert life_cycle.stop(StopRequest(1, first.start_time + 5)).duration == 5
 
 
 def test_of_parallel_stops_one_wins(life_cycle: JobLifeCycle, jobs: JobRepository) -> None:
@@ -339,6 +339,65 @@ def test_a_failed_archiving_is_noted_and_the_next_job_still_archived(
     assert [job.monitoring_status for job in jobs.list()] == [2, 2]
     assert len(measured.asked) == 2
     assert "archived" not in [event.kind for event in events]
+
+
+def test_a_refusing_archive_is_tried_again_before_the_job_counts_as_failed(
+    make: Make, jobs: JobRepository, archive: FileArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals = [OSError(28, "no space left"), ArchiveError("somebody moved it")]
+    store = archive.import_job
+
+    def refuse(job: Job, data: JobData) -> None:
+        if refusals:
+            raise refusals.pop(0)
+        store(job, data)
+
+    monkeypatch.setattr(archive, "import_job", refuse)
+    done = threading.Semaphore(0)
+    with Running(make(retries=(0.01, 0.02), stop_hooks=[lambda job: done.release()])) as life_cycle:
+        life_cycle.start(make_job(1))
+        life_cycle.stop(StopRequest(1, NOW))
+        assert done.acquire(timeout=WAIT)
+        state = life_cycle.archiving
+    assert (state.archived, state.failed, state.retrying, state.waiting) == (1, 0, 0, 0)
+    assert "somebody moved it" in state.last_error
+    assert [job.monitoring_status for job in jobs.list()] == [3]
+
+
+def test_after_the_last_attempt_a_job_has_failed_until_somebody_asks_again(
+    make: Make, jobs: JobRepository, archive: FileArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts: list[int] = []
+
+    def refuse(job: Job, data: JobData) -> None:
+        attempts.append(job.id)
+        raise OSError(28, "no space left")
+
+    done = threading.Semaphore(0)
+    with Running(make(retries=(0.01,), stop_hooks=[lambda job: done.release()])) as life_cycle:
+        with monkeypatch.context() as patched:
+            patched.setattr(archive, "import_job", refuse)
+            life_cycle.start(make_job(1))
+            stopped = life_cycle.stop(StopRequest(1, NOW))
+            while life_cycle.archiving.failed == 0:
+                threading.Event().wait(0.005)
+        assert len(attempts) == 2
+        while (found := jobs.find(stopped.id)) is None or found.monitoring_status != 2:
+            threading.Event().wait(0.005)
+        assert life_cycle.archive_again(stopped.id).monitoring_status == 1
+        assert done.acquire(timeout=WAIT)
+        assert refusal(lambda: life_cycle.archive_again(stopped.id))[0] == 422
+        assert refusal(lambda: life_cycle.archive_again(99))[0] == 404
+
+
+def test_a_job_and_its_tags_are_stored_together(
+    life_cycle: JobLifeCycle, jobs: JobRepository, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits: list[str] = []
+    event.listen(database._writer, "commit", lambda connection: commits.append("commit"))
+    started = life_cycle.start(make_job(1, tags=[Tag("app", "md", ""), Tag("app", "qm", "")]))
+    assert len(commits) == 1
+    assert [tag.name for tag in jobs.tags_of([started.id])[started.id]] == ["md", "qm"]
 
 
 def test_the_queue_is_bounded_and_a_full_one_delays_the_next_stop(make: Make, measured: Measured) -> None:

@@ -103,10 +103,11 @@ class Server:
         change(config)
         path.write_text(json.dumps(config))
 
-    def start(self, *, wait: bool = True, **extra_environment: str) -> None:
+    def start(self, *, wait: bool = True, development: bool = True, **extra_environment: str) -> None:
+        flags = [flag for flag in self.flags if development or flag != "-dev"]
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "ccserver.cli", *self.flags],
+                [sys.executable, "-m", "ccserver.cli", *flags],
                 cwd=self.folder,
                 env=environment() | extra_environment,
                 stdout=log,

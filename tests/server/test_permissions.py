@@ -126,8 +126,10 @@ TABLE: dict[str, tuple[str, Guard, Inner]] = {
     "/api/users/": ("GET POST PUT DELETE", api, admin),
     "/api/user/<username>": ("POST", api, admin),
     "/api/roles/": ("GET", api, admin),
-    "/api/jwt/": ("GET", api, anybody),
-    "/api/configuration/": ("POST", api, anybody),
+    "/api/jwt/": ("GET", api, admin),
+    "/api/configuration/": ("POST", api, admin),
+    "/api/archiver/": ("GET", api, anybody),
+    "/api/archiver/<id>": ("POST", api, anybody),
     "/api/query": ("GET POST", api, anybody),
     "/api/write": ("MOUNT", metric_store, anybody),
     "/api/free": ("POST", metric_store, anybody),
@@ -147,6 +149,8 @@ TABLE: dict[str, tuple[str, Guard, Inner]] = {
     "/config/user/<username>": ("POST", config_api, admin),
     "/config/roles/": ("GET", config_api, admin),
     "/config/notice/": ("POST", config_api, admin),
+    "/config/taggers/": ("GET", config_api, admin),
+    "/config/taggers/run/": ("POST", config_api, admin),
     "/frontend/jwt/": ("GET", frontend, anybody),
     "/frontend/configuration/": ("POST", frontend, anybody),
     "/frontend/logs/": ("GET", frontend, admin),
@@ -154,7 +158,8 @@ TABLE: dict[str, tuple[str, Guard, Inner]] = {
 }
 OPEN = {
     "/login", "/jwt-login", "/logout", "/imprint", "/privacy", "/assets/<path:name>", "/img/<path:name>",
-    "/favicon.ico", "/healthz", "/readyz",
+    "/favicon.ico", "/healthz", "/readyz", "/playground", "/swagger/", "/swagger/index.html",
+    "/swagger/start.js", "/swagger/doc.json", "/swagger/<name>",
 }  # fmt: skip
 """Open to everybody; what they do is tested elsewhere."""
 

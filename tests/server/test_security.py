@@ -1,7 +1,7 @@
 """What an attacker tries. Ids are those of spec/operations.md 14; what is tested elsewhere:
 
-S1, S15, S16 tests/auth/test_jwt_login.py; S17 tests/auth/test_ldap.py; S18 test_oidc.py; S13, S14, S19, S20, S24
-test_access.py; S6, S10, S32 test_pages.py; S30 test_operations.py; S34 test_shutdown.py.
+S1, S15, S16 tests/auth/test_jwt_login.py; S17 tests/auth/test_ldap.py; S18 test_oidc.py; S13, S14, S19, S20,
+S24 test_access.py; S6, S10, S32 test_pages.py; S30 test_operations.py; S34 test_shutdown.py.
 """
 
 from __future__ import annotations

@@ -1,0 +1,77 @@
+"""All routes that programs call, from the tables of their modules. Pages and logins register themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ccserver.config import Config
+from ccserver.rest import (
+    export,
+    frontend,
+    job_changes,
+    jobs,
+    journal,
+    machine,
+    metricstore,
+    settings,
+    sites,
+    taggers,
+)
+from ccserver.rest.table import Route
+from ccserver.rest.web import Routes
+
+TABLE: tuple[Route, ...] = (
+    *jobs.ROUTES,
+    *export.ROUTES,
+    *job_changes.ROUTES,
+    *sites.ROUTES,
+    *metricstore.ROUTES,
+    *settings.ROUTES,
+    *frontend.ROUTES,
+    *taggers.ROUTES,
+    *machine.ROUTES,
+    *journal.ROUTES,
+)
+
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+def register(routes: Routes, config: Config, elsewhere: Iterable[str]) -> None:
+    """Adds what the configuration offers; paths `elsewhere` are served by somebody else."""
+    outside = set(elsewhere)
+    offered = [route for route in TABLE if route.offered(config)]
+    methods = _methods(offered)
+    names = _methods(TABLE).keys()
+    for route in offered:
+        if route.rule.rstrip("/") not in outside:
+            # a fixed name is never taken for an id, whatever the method, whether it is offered or not
+            reserved = {
+                _last(rule): methods.get(rule, set()) for rule in names if _captures(route.rule, rule)
+            }
+            routes.add(route.rule, route.methods, route.group, route.handler, reserved)
+
+
+def _methods(table: Iterable[Route]) -> dict[str, set[str]]:
+    methods: dict[str, set[str]] = {}
+    for route in table:
+        methods.setdefault(route.rule, set()).update(route.methods.split())
+    return methods
+
+
+def _captures(pattern: str, rule: str) -> bool:
+    """Whether a rule that ends in a parameter would take the last name of `rule` for its value."""
+    same_parent = pattern.rstrip("/").rpartition("/")[0] == rule.rstrip("/").rpartition("/")[0]
+    return _last(pattern).startswith("<") and same_parent and not _last(rule).startswith("<")
+
+
+def _last(rule: str) -> str:
+    return rule.rstrip("/").rpartition("/")[2]
+
+
+def described(config: Config | None = None) -> Mapping[str, list[Route]]:
+    """The table by path, in its order; with a configuration only what that offers."""
+    by_path: dict[str, list[Route]] = {}
+    for route in TABLE:
+        if config is None or route.offered(config):
+            by_path.setdefault(route.rule, []).append(route)
+    return by_path
