@@ -27,14 +27,15 @@ from ccserver.auth.users import UserRepository
 from ccserver.clusters import Clusters
 from ccserver.config import Config, Main, Resampling
 from ccserver.database import DatabaseOptions, migrate, open_database
-from ccserver.graphql import scalars, view
+from ccserver.graphql import outputs, scalars, view
+from ccserver.graphql.node_texts import NodeTexts
 from ccserver.graphql.request import Request
 from ccserver.graphql.schema import Query
 from ccserver.jobs.repository import JobRepository
 from ccserver.jobs.tags import TagRepository
 from ccserver.metricdata import MetricData
 from ccserver.model.job import MONITORING_RUNNING, Job, Resource, Tag
-from ccserver.model.metrics import StatisticsSeries
+from ccserver.model.metrics import JobMetric, Series, Statistics, StatisticsSeries
 from ccserver.model.user import Principal
 from ccserver.nodes.repository import NodeRepository
 from ccserver.site import Site
@@ -178,8 +179,37 @@ def plain_schema() -> strawberry.Schema:
     for name in ("jobMetrics", "nodeMetrics"):
         field = plain._schema.query_type.fields[name]  # type: ignore[union-attr]
         resolve: Callable[..., Any] = field.resolve  # type: ignore[assignment]
-        field.resolve = lambda *args, resolve=resolve, **kwargs: with_lists(resolve(*args, **kwargs))
+        field.resolve = lambda *args, resolve=resolve, **kwargs: with_lists(objects(resolve(*args, **kwargs)))
     return plain
+
+
+def objects(value: Any) -> Any:
+    """An object per node and series, where our resolver gives blocks of numbers."""
+    if not isinstance(value, NodeTexts):
+        return value
+    states, health = value.states()
+    subclusters = value.subclusters()
+    nodes = [
+        outputs.NodeMetrics(
+            host=host,
+            node_state=states[row],
+            metric_health=health[row],
+            sub_cluster=subclusters[row],
+            metrics=[],
+        )
+        for row, host in enumerate(value.block.hosts)
+    ]
+    for block in value.block.metrics:
+        unit, timestep = block.metric.unit, block.metric.timestep
+        for place, row in enumerate(block.rows.tolist()):
+            statistics = Statistics(*block.statistics[:, place].tolist())
+            series = Series(nodes[row].host, block.data[place], statistics)
+            metric: Any = JobMetric(unit, timestep, [series])
+            scope = scalars.MetricScope("node")
+            nodes[row].metrics.append(
+                outputs.JobMetricWithName(name=block.metric.name, scope=scope, metric=metric)
+            )
+    return nodes
 
 
 def plain(site: Site, query: str, variables: dict[str, Any], served: strawberry.Schema) -> int:

@@ -18,7 +18,16 @@ from ccstore.kernels import layout, reading, resampling
 from ccstore.kernels.layout import BASE
 from ccstore.kernels.lookup import look_up
 from ccstore.tables import StoreTables
-from ccstore.types import LastValues, Metric, NodeHealth, Query, QueryAnswer, SeriesResult
+from ccstore.types import (
+    HostBlock,
+    HostBlocks,
+    LastValues,
+    Metric,
+    NodeHealth,
+    Query,
+    QueryAnswer,
+    SeriesResult,
+)
 
 TYPE_ORDER = ("socket", "die", "memoryDomain", "llc", "core", "hwthread", "accelerator")
 """Implicit descent takes the native scope, else the first of these with data, else others by name."""
@@ -338,8 +347,20 @@ class Reader:
     # -- execution ---------------------------------------------------------------------------------------
 
     def _execute(self, request: _Request, plans: _Plans, components: list[_Component]) -> None:
-        if not plans.rows and not components:
-            return
+        if plans.rows or components:
+            self._answer(request, plans, components, *self._run(request, plans, components))
+
+    def _run(
+        self,
+        request: _Request,
+        plans: _Plans,
+        components: list[_Component],
+        own_starts: NDArray[np.int64] | None = None,
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], _Read]:
+        """Points and number of series per result, and what was read; components have joined the plans.
+
+        `own_starts` has a start per row, where they differ.
+        """
         chosen = plans.chosen
         rows_of = np.array([choice.row for choice in chosen], np.int64)
         orders = np.array([choice.order for choice in chosen], np.int64)
@@ -359,6 +380,11 @@ class Reader:
             members = np.concatenate((members, *(np.array(one.members, np.int64) for one in components)))
             parents = np.concatenate((parents, *(np.array(one.parents, np.int64) for one in components)))
         counts = np.array([choice.points for choice in chosen], np.int64)[choices]
+        starts = np.full(len(counts), request.start, np.int64)
+        if own_starts is not None:
+            starts = own_starts[plans.rows]
+            steps = np.array([choice.metric.frequency for choice in chosen], np.int64)[choices]
+            counts = np.maximum(-((starts - request.to) // steps), 0)
         sizes = np.diff(ends, prepend=0)
         counts[sizes == 0] = 0
         room = np.cumsum(counts)
@@ -369,13 +395,17 @@ class Reader:
             counts[room > MOST_POINTS] = 0
             sizes[room > MOST_POINTS] = 0
             room = np.cumsum(counts)
-        read = self._read(request, plans, counts, room, choices, members, parents, ends)
-        self._answer(request, plans, components, counts, sizes, read)
+        return (
+            counts,
+            sizes,
+            self._read(request, plans, starts, counts, room, choices, members, parents, ends),
+        )
 
     def _read(
         self,
         request: _Request,
         plans: _Plans,
+        starts: NDArray[np.int64],
         counts: NDArray[np.int64],
         room: NDArray[np.int64],
         choices: NDArray[np.int64],
@@ -399,7 +429,7 @@ class Reader:
             members,
             parents,
             ends,
-            request.start - BASE,
+            starts - BASE,
             counts,
             np.array([choice.mode for choice in plans.chosen], np.int64)[choices],
             np.array(plans.scales, np.float64),
@@ -480,6 +510,61 @@ class Reader:
                 values, step = resampled(values, step, wanted[place], request.algorithm, self._minimum_points)
             tos[place] = starts[place] + len(values) * step
             resolutions[place], data[place] = step, values
+
+    # -- many hosts, many windows ------------------------------------------------------------------------
+
+    def host_blocks(
+        self, cluster: str, metrics: Sequence[str], start: int, to: int, hosts: Sequence[str] | None
+    ) -> HostBlocks:
+        if start > to or start < -LATEST or to > LATEST:
+            raise InvalidRange("[METRICSTORE]> invalid time range: 'from' must be before 'to'")
+        named = self.hosts(cluster)
+        if hosts is not None:
+            living = dict(named)
+            named = [(name, living[name]) for name in dict.fromkeys(hosts) if name in living]
+        rows: list[list[SeriesResult]] = [[] for _ in range(len(named) * len(metrics))]
+        request = _Request(start, to, True, True, True, ALGORITHMS[""], rows)
+        plans = _Plans()
+        self._plan_all_nodes(cluster, request, plans, 0, named, metrics)
+        blocks: list[HostBlock] = []
+        if plans.rows:
+            counts, sizes, read = self._run(request, plans, [])
+            choices = np.array(plans.choices, np.int64)
+            for place, choice in enumerate(plans.chosen):
+                found = np.flatnonzero((choices == place) & (sizes > 0))
+                if not len(found):
+                    continue
+                # Places without a series take no room, so the rows of a metric follow each other.
+                begin, number = int(read.begins[found[0]]), int(counts[found[0]])
+                data = read.values[begin : begin + number * len(found)].reshape(len(found), number)
+                refused = (choice.mode == reading.REFUSED) & (read.found[found, reading.TAKEN] > 1)
+                if refused.any():
+                    rows[0].append(failure("[METRICSTORE]> invalid aggregation"))
+                    found, data = found[~refused], data[~refused]
+                first = int(np.argmax(choices == place))
+                blocks.append(HostBlock(choice.metric.name, found - first, data, read.stats[found]))
+        errors = {result.error for row in rows for result in row if result.error is not None}
+        return HostBlocks([name for name, _ in named], blocks, sorted(errors))
+
+    def statistics(
+        self, cluster: str, queries: Sequence[Query], starts: NDArray[np.int64], to: int
+    ) -> NDArray[np.float64]:
+        found = np.full((len(queries), 3), np.nan)
+        if not len(queries):
+            return found
+        earliest = int(starts.min())
+        if earliest > to or earliest < -LATEST or to > LATEST:
+            raise InvalidRange("[METRICSTORE]> invalid time range: 'from' must be before 'to'")
+        rows: list[list[SeriesResult]] = [[] for _ in queries]
+        request = _Request(earliest, to, True, False, True, ALGORITHMS[""], rows)
+        plans, components = self._plan(cluster, request, queries)
+        if not plans.rows and not components:
+            return found
+        _, sizes, read = self._run(request, plans, components, starts)
+        modes = np.array([choice.mode for choice in plans.chosen], np.int64)[plans.choices]
+        usable = (sizes > 0) & ~((modes == reading.REFUSED) & (read.found[:, reading.TAKEN] > 1))
+        found[np.array(plans.rows, np.int64)[usable]] = read.stats[usable]
+        return found
 
     # -- newest values and health ------------------------------------------------------------------------
 

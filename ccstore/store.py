@@ -28,6 +28,7 @@ from ccstore.tables import Component, StoreTables
 from ccstore.types import (
     CheckpointReport,
     CleanupReport,
+    HostBlocks,
     ImportReport,
     LastValues,
     Metric,
@@ -145,6 +146,24 @@ class MetricStore:
                 with_padding,
                 resample_algorithm,
             )
+
+    def host_blocks(
+        self, cluster: str, metrics: Sequence[str], start: int, to: int, hosts: Sequence[str] | None = None
+    ) -> HostBlocks:
+        """Host-level data of [start, to) as one block of numbers per metric, of all hosts with data or of
+        those among `hosts`. Raises InvalidRange."""
+        self._names()
+        with self._readers.reading():
+            return self._reader.host_blocks(cluster, metrics, start, to, hosts)
+
+    def statistics(
+        self, cluster: str, queries: Sequence[Query], starts: NDArray[np.int64], to: int
+    ) -> NDArray[np.float64]:
+        """Average, minimum, maximum of each query over [its own start, to): float64 of shape (queries, 3),
+        NaN where there is no value. Every query must ask for one result. Raises InvalidRange."""
+        self._names()
+        with self._readers.reading():
+            return self._reader.statistics(cluster, queries, starts, to)
 
     def last_values(
         self, cluster: str, metrics: Sequence[str], hosts: Sequence[str] | None = None

@@ -110,6 +110,27 @@ class QueryAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class HostBlock:
+    """One metric of many hosts: float32 `data` of shape (rows, points), NaN where nothing was stored, and
+    float64 `statistics` of shape (rows, 3): average, minimum, maximum, NaN without a value. `rows` are rising
+    places in the list of hosts."""
+
+    metric: str
+    rows: NDArray[np.intp]
+    data: NDArray[np.float32]
+    statistics: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class HostBlocks:
+    """`errors` tell of metrics that could not be read."""
+
+    hosts: list[str]
+    blocks: list[HostBlock]
+    errors: list[str]
+
+
+@dataclass(frozen=True, slots=True)
 class LastValues:
     """The newest sample per host and metric, at host level (components combined).
 

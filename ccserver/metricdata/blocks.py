@@ -6,7 +6,7 @@ series in Python, arithmetic on whole blocks less than 1.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ccserver.clusters import MetricConfig
 from ccserver.metricdata.live import Answers
-from ccstore.types import SeriesResult
+from ccstore.types import HostBlocks, SeriesResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,16 @@ def node_block(hosts: Iterable[str], metrics: Sequence[MetricConfig], answers: A
     for planned, result in answers.series:
         found[planned.metric.name].append((places[planned.host], result))
     return NodeBlock(names, [_block(metric, found[metric.name]) for metric in metrics if found[metric.name]])
+
+
+def from_store(found: HostBlocks, metrics: Mapping[str, MetricConfig]) -> NodeBlock:
+    """What a store answered in blocks."""
+    blocks = []
+    for one in found.blocks:
+        statistics = one.statistics.T.copy()
+        statistics[:, np.isnan(statistics).any(axis=0)] = 0
+        blocks.append(MetricBlock(metrics[one.metric], one.rows, one.data, rounded(statistics)))
+    return NodeBlock(found.hosts, blocks)
 
 
 def rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:

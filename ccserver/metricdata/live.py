@@ -149,17 +149,7 @@ def ask(
     """One request for all of `planned`; the arrays cover the whole window."""
     if not planned:
         return Answers()
-    queries = [
-        Query(
-            metric=p.metric.name,
-            host=p.host,
-            type=p.components.type,
-            type_ids=p.components.ids,
-            aggregate=p.components.aggregate,
-            resolution=window.resolution,
-        )
-        for p in planned
-    ]
+    queries = [query_of(one, window.resolution) for one in planned]
     try:
         answer = source.query(
             cluster,
@@ -173,6 +163,17 @@ def ask(
     except ValueError as error:
         raise MetricDataError(str(error)) from error
     return _sorted_answers(planned, answer)
+
+
+def query_of(planned: PlannedQuery, resolution: int = 0) -> Query:
+    return Query(
+        metric=planned.metric.name,
+        host=planned.host,
+        type=planned.components.type,
+        type_ids=planned.components.ids,
+        aggregate=planned.components.aggregate,
+        resolution=resolution,
+    )
 
 
 def ask_all_nodes(

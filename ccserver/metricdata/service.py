@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast, get_args
 
@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from ccserver.archive import ArchiveError, JobArchive, JobNotArchivedError
 from ccserver.clusters import Cluster, Clusters, MetricConfig, SubCluster
 from ccserver.clusters.units import conversion
-from ccserver.metricdata import archived, curves, footprint, live
-from ccserver.metricdata.blocks import NodeBlock, node_block
+from ccserver.metricdata import archived, blocks, curves, footprint, live, many_jobs
+from ccserver.metricdata.blocks import NodeBlock
 from ccserver.metricdata.cache import CacheCounters, ResultCache
 from ccserver.metricdata.errors import MetricDataError
 from ccserver.metricdata.footprint import JobStatistics
 from ccserver.metricdata.scopes import WHOLE_HOST
-from ccserver.metricdata.source import MetricSource
+from ccserver.metricdata.source import BlockSource, MetricSource
 from ccserver.model.job import Job
 from ccserver.model.metrics import JobData, JobStatistic, Statistics, Unit
 from ccstore.types import ResampleAlgorithm
@@ -166,6 +166,75 @@ class MetricData:
             for name in metrics
         ]
 
+    def statistics_of_jobs(
+        self, jobs: Sequence[Job], metrics: Sequence[str]
+    ) -> Iterator[tuple[Job, dict[str, Statistics]]]:
+        """As `job_statistics`, for each of `jobs` in their order; a job whose data cannot be had is left out.
+
+        Running jobs share one reading of the store.
+        """
+        running, found = self._statistics_at_once(jobs, metrics)
+        for job in jobs:
+            try:
+                if job.id in running:
+                    of_store, row = running[job.id]
+                    yield (
+                        job,
+                        {
+                            name: found[of_store].over_hosts(row, column)
+                            for column, name in enumerate(dict.fromkeys(metrics))
+                        },
+                    )
+                else:
+                    yield job, self.job_statistics(job, metrics)
+            except MetricDataError as error:
+                log.warning("statistics of job %d on %s are missing: %s", job.job_id, job.cluster, error)
+
+    def averages_of_jobs(self, jobs: Sequence[Job], metrics: Sequence[str]) -> Iterator[list[float]]:
+        """As `averages`, for each of `jobs` in their order. Running jobs share one reading of the store."""
+        running, found = self._statistics_at_once(jobs, metrics)
+        columns = {name: column for column, name in enumerate(dict.fromkeys(metrics))}
+        for job in jobs:
+            if job.id in running:
+                of_store, row = running[job.id]
+                sums = found[of_store].sums(row)
+                yield [sums[columns[name]] for name in metrics]
+            else:
+                yield self.averages(job, metrics)
+
+    def _statistics_at_once(
+        self, jobs: Sequence[Job], metrics: Sequence[str]
+    ) -> tuple[dict[int, tuple[tuple[int, str], int]], dict[tuple[int, str], many_jobs.HostStatistics]]:
+        """For the jobs whose store answers in blocks: where their numbers are, and the numbers per store and
+        cluster."""
+        places: dict[int, tuple[tuple[int, str], int]] = {}
+        groups: dict[tuple[int, str], tuple[BlockSource, list[many_jobs.JobRequest]]] = {}
+        for job in jobs:
+            if not job.reads_store:
+                continue
+            try:
+                cluster, subcluster = self._cluster(job.cluster), self._subcluster(job)
+                source = self._source(job.cluster, job.subcluster)
+            except MetricDataError:
+                continue  # asked again alone, which says why
+            if not isinstance(source, BlockSource) or not job.running:
+                continue
+            wanted = live.job_metrics(cluster, subcluster, metrics, accelerators=job.num_acc > 0)
+            planned = live.plan(wanted, ["node"], live.shares_of_job(job, subcluster))
+            key = (id(source), job.cluster)
+            requests = groups.setdefault(key, (source, []))[1]
+            places[job.id] = (key, len(requests))
+            requests.append(many_jobs.JobRequest(job.start_time, planned))
+        now = int(self._clock())
+        names = list(dict.fromkeys(metrics))
+        try:
+            return places, {
+                key: many_jobs.host_statistics(source, key[1], requests, names, now)
+                for key, (source, requests) in groups.items()
+            }
+        except ValueError as error:
+            raise MetricDataError(str(error)) from error
+
     def node_statistics(
         self, job: Job, metrics: Sequence[str] | None = None
     ) -> dict[str, dict[str, Statistics]]:
@@ -232,6 +301,17 @@ class MetricData:
         wanted = live.configured(known, metrics)
         source = self._source(cluster, "")
         window = live.Window(start, to)
+        if isinstance(source, BlockSource):
+            try:
+                found = source.host_blocks(cluster, [metric.name for metric in wanted], start, to, nodes)
+            except ValueError as error:
+                raise MetricDataError(str(error)) from error
+            failed = live.Answers(errors=found.errors)
+            if not found.blocks:
+                failed.check(f"nodes of cluster {cluster}")
+            elif found.errors:
+                log.warning("nodes of cluster %s: incomplete: %s", cluster, "; ".join(found.errors[:5]))
+            return blocks.from_store(found, known.metrics)
         if nodes is None:
             hosts, answers = live.ask_all_nodes(source, known, wanted, window)
         else:
@@ -243,7 +323,7 @@ class MetricData:
             answers = live.ask(source, cluster, planned, window)
             hosts = [planned_query.host for planned_query, _ in answers.series]
         answers.check(f"nodes of cluster {cluster}")
-        return node_block(hosts, wanted, answers)
+        return blocks.node_block(hosts, wanted, answers)
 
     def node_list_data(
         self,

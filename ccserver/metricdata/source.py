@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from ccstore.types import Query, ResampleAlgorithm, SeriesResult
+import numpy as np
+from numpy.typing import NDArray
+
+from ccstore.types import HostBlocks, Query, ResampleAlgorithm, SeriesResult
 
 
 class Answer(Protocol):
@@ -37,3 +40,16 @@ class MetricSource(Protocol):
         with_padding: bool = True,
         resample_algorithm: ResampleAlgorithm = "",
     ) -> Answer: ...
+
+
+@runtime_checkable
+class BlockSource(Protocol):
+    """A metric store that also answers in blocks of numbers; `ccstore.MetricStore` is one."""
+
+    def host_blocks(
+        self, cluster: str, metrics: Sequence[str], start: int, to: int, hosts: Sequence[str] | None = None
+    ) -> HostBlocks: ...
+
+    def statistics(
+        self, cluster: str, queries: Sequence[Query], starts: NDArray[np.int64], to: int
+    ) -> NDArray[np.float64]: ...

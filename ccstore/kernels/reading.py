@@ -284,7 +284,7 @@ def combine(
     int64_1,
     int64_1,
     int64_1,
-    int64,
+    int64_1,
     int64_1,
     int64_1,
     float64_1,
@@ -300,7 +300,7 @@ def read_many(
     members: NDArray[np.int64],
     parents: NDArray[np.int64],
     member_ends: NDArray[np.int64],
-    start: int,
+    starts: NDArray[np.int64],
     counts: NDArray[np.int64],
     modes: NDArray[np.int64],
     scales: NDArray[np.float64],
@@ -315,9 +315,9 @@ def read_many(
 
     Members with equal `parents` stand together; they are combined first (sub components to their component).
     Result r goes to counts[r] places of `out` from begins[r] on (where only statistics are wanted, each
-    result may take the place of the one before), point i for time start + i * f (relative to BASE). stats[r]
-    becomes avg, min, max; found[r] the number of values and that of the members that have one. `child` and
-    `sums` (4 x) have room for the longest result with several members.
+    result may take the place of the one before), point i for time starts[r] + i * f (relative to BASE).
+    stats[r] becomes avg, min, max; found[r] the number of values and that of the members that have one.
+    `child` and `sums` (4 x) have room for the longest result with several members.
     """
     tables = gather(flat)
     begin = np.int64(0)
@@ -327,10 +327,10 @@ def read_many(
         values = out[at : at + counts[r]]
         taken = 1
         if stop - begin == 1:
-            read_series(tables, members[begin], start, counts[r], out, at)
+            read_series(tables, members[begin], starts[r], counts[r], out, at)
         else:
             taken = combine(
-                tables, members[begin:stop], parents[begin:stop], start, modes[r], values, child, sums
+                tables, members[begin:stop], parents[begin:stop], starts[r], modes[r], values, child, sums
             )
         if scales[r] != 1.0:
             scale_by(values, scales[r])

@@ -355,3 +355,19 @@ def test_cluster_totals_add_every_host(metric_data: MetricData) -> None:
     assert (bandwidth.unit.base, bandwidth.unit.prefix, bandwidth.timestep) == ("B/s", "T", 60)
     np.testing.assert_array_equal(bandwidth.data, [0.06, 0.06])
     np.testing.assert_array_equal(totals.metrics["cpu_load"].data, [0, 0])
+
+
+def test_many_jobs_are_read_at_once(metric_data: MetricData) -> None:
+    """Every job gets what it gets alone, also one that began later, has part of a host, or no data."""
+    jobs = [
+        job(id=1),
+        job(id=2, start_time=START + 300, resources=[Resource("d01", [0, 1])]),
+        job(id=3, resources=[Resource("d09")]),
+        job(id=4, subcluster="nope"),
+    ]
+    metrics = ["cpu_load", "flops_any", "mem_bw", "nope", "cpu_load"]
+    found = {one.id: statistics for one, statistics in metric_data.statistics_of_jobs(jobs, metrics)}
+    assert found == {one.id: metric_data.job_statistics(one, metrics) for one in jobs[:3]}
+    assert found[1]["cpu_load"].avg > 0
+    averages = list(metric_data.averages_of_jobs(jobs[:3], metrics))
+    np.testing.assert_array_equal(averages, [metric_data.averages(one, metrics) for one in jobs[:3]])

@@ -25,9 +25,9 @@ def jobs_footprints(info: Info, metrics: list[str], filter: list[JobFilter] | No
     request = request_of(info)
     jobs = _jobs_with_data(request, filter)
     values = np.full((len(metrics), len(jobs)), np.nan)
-    for column, job in enumerate(jobs):
+    for column, averages in enumerate(request.site.metric_data.averages_of_jobs(jobs, metrics)):
         request.check_wanted()
-        values[:, column] = request.site.metric_data.averages(job, metrics)
+        values[:, column] = averages
     minutes = np.array([job.duration for job in jobs], np.float64) / 60
     return outputs.Footprints(
         time_weights=outputs.TimeWeights(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
@@ -17,8 +16,6 @@ from ccserver.graphql.series_fields import NO_STATISTICS
 from ccserver.jobs.filters import Order
 from ccserver.model.job import Job
 from ccserver.model.metrics import SCOPES, JobData, Statistics
-
-log = logging.getLogger(__name__)
 
 EVERYTHING = -1
 
@@ -73,19 +70,16 @@ def jobs_metric_stats(
     names = arguments.given(metrics) or []
     by_start = Order("startTime", "col", "ASC")
     found = request.site.jobs.list(wanted, request.job_viewer, by_start, items_per_page=EVERYTHING)
-    return [entry for job in found if (entry := _job_stats(request, job, names)) is not None]
+    return [
+        _job_stats(request, job, statistics, names)
+        for job, statistics in request.site.metric_data.statistics_of_jobs(found, names)
+    ]
 
 
-def _job_stats(request: Request, job: Job, names: list[str]) -> outputs.JobStats | None:
-    """None for a job whose statistics cannot be loaded; it is left out without an error."""
-    from ccserver.metricdata import MetricDataError  # not before: it would compile the store's kernels
-
+def _job_stats(
+    request: Request, job: Job, statistics: dict[str, Statistics], names: list[str]
+) -> outputs.JobStats:
     request.check_wanted()
-    try:
-        found = request.site.metric_data.job_statistics(job, names)
-    except MetricDataError as error:
-        log.warning("statistics of job %d on %s are missing: %s", job.job_id, job.cluster, error)
-        return None
     return outputs.JobStats(
         id=job.id,
         job_id=str(job.job_id),
@@ -96,7 +90,7 @@ def _job_stats(request: Request, job: Job, names: list[str]) -> outputs.JobStats
         num_nodes=job.num_nodes,
         num_hwthreads=job.num_hwthreads,
         num_accelerators=job.num_acc,
-        stats=named_statistics(found, names),
+        stats=named_statistics(statistics, names),
     )
 
 

@@ -18,7 +18,7 @@ from ccserver.graphql.inputs import Aggregate, JobFilter, PageRequest, SortByAgg
 from ccserver.graphql.request import Request, request_of
 from ccserver.graphql.selection import selected_by_aliases, selected_fields
 from ccserver.jobs import filters
-from ccserver.model.job import MONITORING_DISABLED, MONITORING_FAILED, Job
+from ccserver.model.job import MONITORING_DISABLED, MONITORING_FAILED
 
 if TYPE_CHECKING:
     from ccserver.clusters import Clusters
@@ -133,7 +133,7 @@ class Overall:
             return []
         monitored = [job for job in jobs if job.monitoring_status not in UNMONITORED]
         try:
-            averages = [self._averages(job) for job in monitored]
+            averages = list(self.request.site.metric_data.averages_of_jobs(monitored, self.metrics))
         except MetricDataError as error:
             log.warning("metric histograms of running jobs left out: %s", error)
             return []
@@ -141,10 +141,6 @@ class Overall:
             self._live_histogram(metric, [values[index] for values in averages])
             for index, metric in enumerate(self.metrics)
         ]
-
-    def _averages(self, job: Job) -> Sequence[float]:
-        self.request.check_wanted()
-        return self.request.site.metric_data.averages(job, self.metrics)
 
     def _live_histogram(self, metric: str, values: Sequence[float]) -> outputs.MetricHistoPoints:
         clusters = self.request.site.clusters
