@@ -1,5 +1,6 @@
 /** The filters of a jobs list: how they stand in the URL and what they become for the server. */
 import type { graphql } from "./api/graphql";
+import { dateTime, number, roughly } from "./format";
 
 export type Filter = ReturnType<typeof graphql.scalar<"JobFilter">>;
 
@@ -25,28 +26,59 @@ export const TIME_RANGES: Record<string, string> = {
   last30d: "last 30 days",
 };
 
+export const SHARING: Record<string, string> = { none: "exclusive", single_user: "multitask", multi_user: "shared" };
+
 export interface ParsedFilters {
   filters: Filter[];
   /** Keys of the URL whose value makes no sense; they do not filter. */
   dropped: string[];
 }
 
-const isNumber = (text: string): boolean => /^\d+$/.test(text);
+export interface Range {
+  from: number; // 0: open
+  to: number; // 0: open
+}
 
-function intRange(text: string): { from: number; to: number } | undefined {
-  const between = /^(\d+)-(\d+)$/.exec(text);
-  if (between) return { from: Number(between[1]), to: Number(between[2]) };
-  const open = /^(less|more)than-(\d+)$/.exec(text);
+const isNumber = (text: string): boolean => /^\d{1,15}$/.test(text);
+
+/** `a-b`, `lessthan-n` or `morethan-n`; decimals where `decimal`. */
+export function parseRange(text: string, decimal = false): Range | undefined {
+  const digits = decimal ? "\\d+(?:\\.\\d+)?(?:[eE][+-]?\\d+)?" : "\\d+";
+  const between = new RegExp(`^(${digits})-(${digits})$`).exec(text);
+  if (between) {
+    const range = { from: Number(between[1]), to: Number(between[2]) };
+    return range.to && range.to < range.from ? undefined : range;
+  }
+  const open = new RegExp(`^(less|more)than-(${digits})$`).exec(text);
   if (!open) return undefined;
   return open[1] === "less" ? { from: 0, to: Number(open[2]) } : { from: Number(open[2]), to: 0 };
 }
 
+/** The other way round; undefined when both ends are open. */
+export function writeRange({ from, to }: Range): string | undefined {
+  if (!from && !to) return undefined;
+  if (!from) return `lessthan-${to}`;
+  return to ? `${from}-${to}` : `morethan-${from}`;
+}
+
+export interface StatFilter {
+  name: string; // <metric>_<stat>
+  range: Range;
+}
+
+/** `flops_any_avg-1.5-20`, read from the right because metric names are free. */
+export function parseStat(text: string): StatFilter | undefined {
+  const found = /^([A-Za-z0-9_]+_(?:min|avg|max))-(.+)$/.exec(text);
+  const range = found?.[2] === undefined ? undefined : parseRange(found[2], true);
+  return found?.[1] && range ? { name: found[1], range } : undefined;
+}
+
 function startTime(text: string): Filter | undefined {
   if (text in TIME_RANGES) return { startTime: { range: text } };
-  const between = /^(\d+)-(\d+)$/.exec(text);
+  const between = /^(\d{1,12})-(\d{1,12})$/.exec(text);
   if (!between) return undefined;
   const time = (seconds: string | undefined): string | undefined =>
-    seconds && seconds !== "0" ? new Date(Number(seconds) * 1000).toISOString() : undefined;
+    seconds && Number(seconds) !== 0 ? new Date(Number(seconds) * 1000).toISOString() : undefined;
   const [from, to] = [time(between[1]), time(between[2])];
   return { startTime: { ...(from ? { from } : {}), ...(to ? { to } : {}) } };
 }
@@ -69,6 +101,11 @@ export function parseFilters(params: URLSearchParams): ParsedFilters {
     else dropped.push(key);
   };
   const how = (key: string, fallback: string): string => params.get(key) ?? fallback;
+  const int = (key: "duration" | "numNodes" | "numHWThreads" | "numAccelerators"): void =>
+    take(key, ([text = ""]) => {
+      const range = parseRange(text);
+      return range && { [key]: range };
+    });
 
   take("cluster", ([name = ""]) => ({ cluster: { eq: name } }));
   take("subCluster", ([name = ""]) => ({ subCluster: { eq: name } }));
@@ -78,25 +115,29 @@ export function parseFilters(params: URLSearchParams): ParsedFilters {
     if (!known.length) return undefined;
     return known.length === JOB_STATES.length ? {} : { state: known };
   });
+  take("shared", ([value = ""]) => (value in SHARING ? { shared: value } : undefined));
+  take("schedule", ([value = ""]) => (value === "interactive" || value === "batch" ? { schedule: value } : undefined));
   take("startTime", ([text = ""]) => startTime(text));
-  take("duration", ([text = ""]) => {
-    const range = intRange(text);
-    return range && { duration: range };
-  });
+  int("duration");
   take("user", (values) => ({ user: textFilter(values, how("userMatch", "contains")) }));
   take("project", (values) => ({ project: textFilter(values, how("projectMatch", "contains")) }));
   take("jobName", ([text = ""]) => ({ jobName: { contains: text } }));
   take("jobId", (values) => (values.every(isNumber) ? { jobId: textFilter(values, how("jobIdMatch", "eq")) } : undefined));
   take("arrayJobId", ([text = ""]) => (isNumber(text) ? { arrayJobId: Number(text) } : undefined));
   take("dbId", (values) => (values.every(isNumber) ? { dbId: values } : undefined));
+  take("tag", (values) => (values.every(isNumber) ? { tags: values } : undefined));
   take("node", ([text = ""]) => ({ node: textFilter([text], how("nodeMatch", "eq")) }));
-  take("numNodes", ([text = ""]) => {
-    const range = intRange(text);
-    return range && { numNodes: range };
+  int("numNodes");
+  int("numHWThreads");
+  int("numAccelerators");
+  take("energy", ([text = ""]) => {
+    const range = parseRange(text, true);
+    return range && { energy: range };
   });
-  take("numAccelerators", ([text = ""]) => {
-    const range = intRange(text);
-    return range && { numAccelerators: range };
+  take("stat", (values) => {
+    const stats = values.map(parseStat);
+    if (stats.some((item) => !item)) return undefined;
+    return { metricStats: stats.flatMap((item) => (item ? { metricName: item.name, range: item.range } : [])) };
   });
   return { filters, dropped };
 }
@@ -107,8 +148,11 @@ export const FILTER_KEYS = [
   "subCluster",
   "partition",
   "state",
+  "shared",
+  "schedule",
   "startTime",
   "duration",
+  "tag",
   "user",
   "project",
   "jobName",
@@ -117,17 +161,31 @@ export const FILTER_KEYS = [
   "dbId",
   "node",
   "numNodes",
+  "numHWThreads",
   "numAccelerators",
+  "energy",
+  "stat",
 ] as const;
 export type FilterKey = (typeof FILTER_KEYS)[number];
+
+/** Keys that say how a filter is meant; they go with it. */
+export const MATCH_KEYS: Partial<Record<FilterKey, string>> = {
+  user: "userMatch",
+  project: "projectMatch",
+  jobId: "jobIdMatch",
+  node: "nodeMatch",
+};
 
 const LABELS: Record<FilterKey, string> = {
   cluster: "cluster",
   subCluster: "subcluster",
   partition: "partition",
   state: "state",
+  shared: "sharing",
+  schedule: "kind",
   startTime: "started",
   duration: "duration",
+  tag: "tag",
   user: "user",
   project: "project",
   jobName: "job name",
@@ -136,20 +194,52 @@ const LABELS: Record<FilterKey, string> = {
   dbId: "database id",
   node: "node",
   numNodes: "nodes",
+  numHWThreads: "hardware threads",
   numAccelerators: "accelerators",
+  energy: "energy",
+  stat: "statistics",
 };
 
 export const labelOf = (key: FilterKey): string => LABELS[key];
 
+const describeRange = (range: Range, say: (value: number) => string): string => {
+  if (!range.from) return `up to ${say(range.to)}`;
+  return range.to ? `${say(range.from)} to ${say(range.to)}` : `from ${say(range.from)}`;
+};
+
 /** The value of a filter as a person would say it. */
-export function describeFilter(key: FilterKey, values: string[]): string {
+export function describeFilter(key: FilterKey, values: string[], params?: URLSearchParams): string {
   const [first = ""] = values;
-  if (key === "startTime") {
-    if (first in TIME_RANGES) return TIME_RANGES[first] ?? first;
-    const [from = "0", to = "0"] = first.split("-");
-    const day = (text: string): string => new Date(Number(text) * 1000).toISOString().slice(0, 10);
-    if (from === "0") return `until ${day(to)}`;
-    return to === "0" ? `since ${day(from)}` : `${day(from)} to ${day(to)}`;
+  switch (key) {
+    case "startTime": {
+      if (first in TIME_RANGES) return TIME_RANGES[first] ?? first;
+      const [from = "0", to = "0"] = first.split("-");
+      const day = (text: string): string => dateTime(Number(text));
+      if (!Number(from)) return Number(to) ? `until ${day(to)}` : first;
+      return Number(to) ? `${day(from)} to ${day(to)}` : `since ${day(from)}`;
+    }
+    case "duration":
+    case "numNodes":
+    case "numHWThreads":
+    case "numAccelerators":
+    case "energy": {
+      const range = parseRange(first, key === "energy");
+      if (!range) return first;
+      return describeRange(range, key === "duration" ? roughly : (value) => `${number(value)}${key === "energy" ? " kWh" : ""}`);
+    }
+    case "stat":
+      return values
+        .map((text) => {
+          const stat = parseStat(text);
+          return stat ? `${stat.name} ${describeRange(stat.range, number)}` : text;
+        })
+        .join(", ");
+    case "shared":
+      return SHARING[first] ?? first;
+    default: {
+      const match = MATCH_KEYS[key];
+      const contains = match && values.length === 1 && (params?.get(match) ?? (key === "user" || key === "project" ? "contains" : "eq")) === "contains";
+      return `${contains || key === "jobName" ? "has " : ""}${values.map((value) => (key === "state" ? value.replaceAll("_", " ") : value)).join(", ")}`;
+    }
   }
-  return values.map((value) => value.replaceAll("_", " ")).join(", ");
 }

@@ -1,4 +1,5 @@
 /** Numbers, units and times as people read them; the same everywhere. Times in seconds. */
+import { localTime } from "./zone.svelte";
 
 export interface UnitParts {
   base: string;
@@ -101,18 +102,17 @@ export function roughly(seconds: number): string {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
-/** YYYY-MM-DD HH:mm in the browser's zone. */
+/** YYYY-MM-DD HH:mm in the chosen zone. */
 export function dateTime(seconds: number): string {
-  const time = new Date(seconds * 1000);
-  const day = `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
-  return `${day} ${two(time.getHours())}:${two(time.getMinutes())}`;
+  const { day, time } = localTime(seconds);
+  return `${day} ${time.slice(0, 5)}`;
 }
 
-export function clock(seconds: number): string {
-  const time = new Date(seconds * 1000);
-  return `${two(time.getHours())}:${two(time.getMinutes())}:${two(time.getSeconds())}`;
-}
+export const clock = (seconds: number): string => localTime(seconds).time;
 
 export const seconds = (time: string): number => Math.floor(Date.parse(time) / 1000);
 
 export const plural = (amount: number, word: string): string => `${count(amount)} ${word}${amount === 1 ? "" : "s"}`;
+
+/** n2 before n10. */
+export const byName = (a: string, b: string): number => a.localeCompare(b, undefined, { numeric: true });

@@ -56,16 +56,55 @@ export type Route =
   | { name: "home" }
   | { name: "jobs" }
   | { name: "job"; id: number }
-  | { name: "status"; cluster: string };
+  | { name: "compare" }
+  | { name: "users" }
+  | { name: "user"; username: string }
+  | { name: "projects" }
+  | { name: "tags" }
+  | { name: "systems"; cluster: string }
+  | { name: "systemsList"; cluster: string; subCluster: string }
+  | { name: "node"; cluster: string; host: string }
+  | { name: "analysis"; cluster: string }
+  | { name: "status"; cluster: string }
+  | { name: "statusDetail"; cluster: string }
+  | { name: "dashboard"; cluster: string }
+  | { name: "settings" }
+  | { name: "logs" };
+
+const PATTERNS: [RegExp, (parts: string[]) => Route][] = [
+  [/^\/$/, () => ({ name: "home" })],
+  [/^\/config\/?$/, () => ({ name: "settings" })],
+  [/^\/monitoring\/jobs\/?$/, () => ({ name: "jobs" })],
+  [/^\/monitoring\/job\/(\d+)\/?$/, ([id]) => ({ name: "job", id: Number(id) })],
+  [/^\/monitoring\/compare\/?$/, () => ({ name: "compare" })],
+  [/^\/monitoring\/users\/?$/, () => ({ name: "users" })],
+  [/^\/monitoring\/user\/([^/]+)\/?$/, ([username = ""]) => ({ name: "user", username })],
+  [/^\/monitoring\/projects\/?$/, () => ({ name: "projects" })],
+  [/^\/monitoring\/tags\/?$/, () => ({ name: "tags" })],
+  [/^\/monitoring\/systems\/list\/([^/]+)(?:\/([^/]+))?\/?$/, ([cluster = "", subCluster = ""]) => ({ name: "systemsList", cluster, subCluster })],
+  [/^\/monitoring\/systems\/([^/]+)\/?$/, ([cluster = ""]) => ({ name: "systems", cluster })],
+  [/^\/monitoring\/node\/([^/]+)\/([^/]+)\/?$/, ([cluster = "", host = ""]) => ({ name: "node", cluster, host })],
+  [/^\/monitoring\/analysis\/([^/]+)\/?$/, ([cluster = ""]) => ({ name: "analysis", cluster })],
+  [/^\/monitoring\/status\/detail\/([^/]+)\/?$/, ([cluster = ""]) => ({ name: "statusDetail", cluster })],
+  [/^\/monitoring\/status\/([^/]+)\/?$/, ([cluster = ""]) => ({ name: "status", cluster })],
+  [/^\/monitoring\/dashboard\/([^/]+)\/?$/, ([cluster = ""]) => ({ name: "dashboard", cluster })],
+  [/^\/monitoring\/logs\/?$/, () => ({ name: "logs" })],
+];
+
+function decoded(text: string | undefined): string {
+  try {
+    return decodeURIComponent(text ?? "");
+  } catch {
+    return text ?? ""; // a stray percent sign
+  }
+}
 
 /** The view behind a path; undefined for paths that are not part of this application. */
 export function match(path: string): Route | undefined {
-  if (path === "/") return { name: "home" };
-  if (/^\/monitoring\/jobs\/?$/.test(path)) return { name: "jobs" };
-  const job = /^\/monitoring\/job\/(\d+)\/?$/.exec(path);
-  if (job) return { name: "job", id: Number(job[1]) };
-  const status = /^\/monitoring\/status\/([^/]+)\/?$/.exec(path);
-  if (status?.[1]) return { name: "status", cluster: decodeURIComponent(status[1]) };
+  for (const [pattern, make] of PATTERNS) {
+    const found = pattern.exec(path);
+    if (found) return make(found.slice(1).map(decoded));
+  }
   return undefined;
 }
 

@@ -24,10 +24,15 @@ class Theme {
     return this.choice === "auto" ? (this.#systemDark ? "dark" : "light") : this.choice;
   }
 
-  choose(choice: ThemeChoice): void {
+  /** For this page only. */
+  show(choice: ThemeChoice): void {
     this.choice = choice;
     if (choice === "auto") delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = choice;
+  }
+
+  choose(choice: ThemeChoice): void {
+    this.show(choice);
     try {
       if (choice === "auto") localStorage.removeItem("theme");
       else localStorage.setItem("theme", choice);

@@ -1,5 +1,6 @@
-import { print } from "@0no-co/graphql.web";
+import { print, type FieldNode, type OperationDefinitionNode } from "@0no-co/graphql.web";
 import type { TadaDocumentNode } from "gql.tada";
+import { connection } from "./connection.svelte";
 import { session } from "./session.svelte";
 
 const CACHE_SECONDS = 300;
@@ -54,7 +55,24 @@ function release(): void {
   else running -= 1;
 }
 
+interface Answer {
+  data: unknown;
+  errors?: { message: string; path?: (string | number)[] }[];
+}
+
 async function post(body: string, signal: AbortSignal): Promise<unknown> {
+  const answer = await exchange(body, signal);
+  if (answer.errors?.length) {
+    throw new ApiError(
+      "server",
+      "The server could not answer this request.",
+      answer.errors.map((error) => error.message).join("; "),
+    );
+  }
+  return answer.data;
+}
+
+async function exchange(body: string, signal: AbortSignal): Promise<Answer> {
   await slot(signal);
   try {
     let response: Response;
@@ -67,26 +85,18 @@ async function post(body: string, signal: AbortSignal): Promise<unknown> {
       });
     } catch (cause) {
       if (signal.aborted) throw cause;
+      connection.lost();
       throw new ApiError("network", "The server cannot be reached.", String(cause));
     }
+    connection.found();
     if (response.status === 401) {
       session.expired = true;
       throw new ApiError("session", "Your session has expired.");
     }
     if (response.status === 403) throw new ApiError("refused", "You have no right to see this.");
-    const answer = (await response.json().catch(() => null)) as {
-      data: unknown;
-      errors?: { message: string; path?: (string | number)[] }[];
-    } | null;
+    const answer = (await response.json().catch(() => null)) as Answer | null;
     if (!answer) throw new ApiError("server", `The server answered with an error (${response.status}).`);
-    if (answer.errors?.length) {
-      throw new ApiError(
-        "server",
-        "The server could not answer this request.",
-        answer.errors.map((error) => error.message).join("; "),
-      );
-    }
-    return answer.data;
+    return answer;
   } finally {
     release();
   }
@@ -144,6 +154,44 @@ export async function query<Result, Variables>(
     request.promise
       .then((data) => resolve(data as Result), reject)
       .finally(() => signal.removeEventListener("abort", leave));
+  });
+}
+
+/** One field of a combined request: its arguments as [type, value]. */
+export interface Part {
+  alias: string;
+  field: string;
+  variables: Record<string, readonly [type: string, value: unknown]>;
+}
+
+/**
+ * Sends the same field many times in one operation, each under its own alias, with the selection that `like`
+ * has for it. An alias that fails carries its own error and leaves the others alone.
+ */
+export async function queryMany<Result>(
+  parts: Part[],
+  like: object,
+): Promise<{ data?: Result; error?: string }[]> {
+  const operation = (like as { definitions: OperationDefinitionNode[] }).definitions[0];
+  const field = operation?.selectionSet.selections[0] as FieldNode;
+  const selection = print(field.selectionSet as never);
+  const declared: string[] = [];
+  const values: Record<string, unknown> = {};
+  const fields = parts.map((part) => {
+    const passed = Object.entries(part.variables).map(([name, [type, value]]) => {
+      declared.push(`$${part.alias}_${name}: ${type}`);
+      values[`${part.alias}_${name}`] = value;
+      return `${name}: $${part.alias}_${name}`;
+    });
+    return `${part.alias}: ${part.field}(${passed.join(", ")}) ${selection}`;
+  });
+  const text = `query Rows(${declared.join(", ")}) { ${fields.join(" ")} }`;
+  const answer = await exchange(JSON.stringify({ query: text, variables: values }), new AbortController().signal);
+  const data = answer.data as Record<string, Result> | null;
+  return parts.map(({ alias }) => {
+    const error = answer.errors?.find((item) => item.path?.[0] === alias || !item.path);
+    const found = data?.[alias];
+    return found === undefined || found === null ? { error: error?.message ?? answer.errors?.[0]?.message ?? "no data" } : { data: found };
   });
 }
 

@@ -7,7 +7,7 @@ export type Scope = "node" | "socket" | "memoryDomain" | "core" | "hwthread" | "
 export const graphql = initGraphQLTada<{
   introspection: introspection;
   scalars: {
-    ID: string | number;
+    ID: string;
     Time: string;
     Any: Record<string, unknown> | null;
     NullableFloat: number | null;

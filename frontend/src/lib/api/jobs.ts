@@ -1,5 +1,5 @@
 import type { Filter } from "../filters";
-import { query } from "./client";
+import { ApiError, query, queryMany } from "./client";
 import { graphql, type ResultOf, type Scope, type VariablesOf } from "./graphql";
 import type { MetricConfig } from "./site";
 
@@ -26,7 +26,14 @@ const JobsQuery = graphql(`
         numHWThreads
         numAcc
         SMT
+        energy
         monitoringStatus
+        tags {
+          id
+          type
+          name
+          scope
+        }
         resources {
           hostname
         }
@@ -119,6 +126,60 @@ export async function jobMetrics(
 ): Promise<MetricData[]> {
   const variables = { id: String(id), metrics: metrics ?? null, scopes, resolution };
   return (await query(MetricsQuery, variables, options)).jobMetrics;
+}
+
+// --- rows of a list: what many rows ask for at the same moment goes out as one request ---
+
+const ROWS_PER_REQUEST = 25;
+const GATHER = 5; // ms
+
+interface RowRequest {
+  id: number;
+  metrics: string[];
+  resolution: number;
+  signal: AbortSignal;
+  resolve: (data: MetricData[]) => void;
+  reject: (cause: unknown) => void;
+}
+
+let gathered: RowRequest[] = [];
+
+/** Node-scope series of a job in a list. One row that fails does not take the others with it. */
+export function rowMetrics(id: number, metrics: string[], resolution: number, signal: AbortSignal): Promise<MetricData[]> {
+  return new Promise((resolve, reject) => {
+    gathered.push({ id, metrics, resolution, signal, resolve, reject });
+    if (gathered.length === 1) setTimeout(flush, GATHER);
+  });
+}
+
+function flush(): void {
+  const all = gathered.filter((row) => !row.signal.aborted);
+  for (const row of gathered) if (row.signal.aborted) row.reject(new DOMException("aborted", "AbortError"));
+  gathered = [];
+  for (let from = 0; from < all.length; from += ROWS_PER_REQUEST) void ask(all.slice(from, from + ROWS_PER_REQUEST));
+}
+
+async function ask(rows: RowRequest[]): Promise<void> {
+  const parts = rows.map((row, index) => ({
+    alias: `row${index}`,
+    field: "jobMetrics",
+    variables: {
+      id: ["ID!", String(row.id)],
+      metrics: ["[String!]", row.metrics],
+      scopes: ["[MetricScope!]", ["node"]],
+      resolution: ["Int", row.resolution],
+    } as const,
+  }));
+  try {
+    const answers = await queryMany<MetricData[]>(parts, MetricsQuery);
+    rows.forEach((row, index) => {
+      const answer = answers[index];
+      if (answer?.data) row.resolve(answer.data);
+      else row.reject(new ApiError("server", "The server could not answer this request.", answer?.error ?? ""));
+    });
+  } catch (cause) {
+    for (const row of rows) row.reject(cause);
+  }
 }
 
 const gcd = (a: number, b: number): number => (b ? gcd(b, a % b) : a);

@@ -1,5 +1,6 @@
 import { untrack } from "svelte";
-import { describe, isAbort } from "./client";
+import { ApiError, describe, isAbort } from "./client";
+import { connection } from "./connection.svelte";
 
 export type PanelState = "loading" | "ready" | "error";
 
@@ -49,7 +50,29 @@ export class Resource<T> {
     } catch (cause) {
       if (controller.signal.aborted || isAbort(cause)) return;
       this.error = describe(cause);
+      // What failed for want of a network is asked again as soon as there is one.
+      if (cause instanceof ApiError && cause.kind === "network") connection.whenBack(controller.signal, this.refresh);
     }
     this.busy = false;
   }
+}
+
+/** Calls `work` every so many seconds while the page is looked at, and once when it is looked at again. */
+export function every(seconds: () => number, work: () => void): void {
+  $effect(() => {
+    const interval = seconds();
+    if (!interval) return;
+    let last = Date.now();
+    const run = (): void => {
+      if (document.hidden || Date.now() - last < interval * 900) return;
+      last = Date.now();
+      untrack(work);
+    };
+    const timer = setInterval(run, interval * 1000);
+    document.addEventListener("visibilitychange", run);
+    return () => {
+      clearInterval(timer);
+      document.removeEventListener("visibilitychange", run);
+    };
+  });
 }

@@ -15,6 +15,27 @@ const SiteQuery = graphql(`
         coresPerSocket
         threadsPerCore
         footprint
+        flopRateScalar {
+          value
+          unit {
+            base
+            prefix
+          }
+        }
+        flopRateSimd {
+          value
+          unit {
+            base
+            prefix
+          }
+        }
+        memoryBandwidth {
+          value
+          unit {
+            base
+            prefix
+          }
+        }
         topology {
           node
           socket

@@ -1,13 +1,27 @@
 /** Reads the theme for canvases, which cannot use CSS variables themselves. */
+import { plots } from "./look.svelte";
 
 export const SERIES_COLOURS = 8;
 
 export const themeColour = (name: string): string =>
   getComputedStyle(document.documentElement).getPropertyValue(`--mon-${name}`).trim();
 
-export const seriesVariable = (index: number): string => `var(--mon-series-${(index % SERIES_COLOURS) + 1})`;
+/** The colours a person chose for series; empty for those of the theme. */
+function chosen(): string[] {
+  const colours = plots.scheme;
+  // The list older interfaces start with is no choice: the theme's palette reads better on its panels.
+  return plots.ownColours && colours.every((item) => /^(#[0-9a-fA-F]{3,8}|rgba?\([\d., %]+\))$/.test(String(item))) ? colours : [];
+}
 
-export const seriesColour = (index: number): string => themeColour(`series-${(index % SERIES_COLOURS) + 1}`);
+export const seriesVariable = (index: number): string => {
+  const own = chosen();
+  return own.length ? (own[index % own.length] ?? "") : `var(--mon-series-${(index % SERIES_COLOURS) + 1})`;
+};
+
+export const seriesColour = (index: number): string => {
+  const own = chosen();
+  return own.length ? (own[index % own.length] ?? "") : themeColour(`series-${(index % SERIES_COLOURS) + 1}`);
+};
 
 // Viridis at nine stops (matplotlib, CC0): even steps for every kind of colour vision, dark to bright.
 const VIRIDIS: readonly (readonly [number, number, number])[] = [
@@ -38,3 +52,26 @@ export const heatGradient = `linear-gradient(to right, ${VIRIDIS.map(([r, g, b])
 
 /** Black or white, whichever can be read on the heat colour. */
 export const heatText = (fraction: number): string => (fraction > 0.55 ? "#10161d" : "#ffffff");
+
+/** A colour of the series palette that follows the key, so that it stays the same on every refresh. */
+export function keyColour(key: string): string {
+  let hash = 0;
+  for (let index = 0; index < key.length; index += 1) hash = (hash * 31 + key.charCodeAt(index)) >>> 0;
+  return `share-${(hash % SHARE_COLOURS) + 1}`;
+}
+
+const SHARE_COLOURS = 13;
+
+const STATE_COLOURS: Record<string, string> = {
+  allocated: "state-allocated",
+  full: "state-allocated",
+  mixed: "state-mixed",
+  partial: "state-mixed",
+  reserved: "state-reserved",
+  idle: "state-idle",
+  down: "state-down",
+  failed: "state-down",
+};
+
+/** Theme colour of a node or health state. */
+export const stateColour = (state: string): string => STATE_COLOURS[state] ?? "state-unknown";

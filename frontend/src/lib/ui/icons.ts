@@ -31,10 +31,60 @@ import sortUp from "bootstrap-icons/icons/sort-up.svg?raw";
 import sun from "bootstrap-icons/icons/sun.svg?raw";
 import table from "bootstrap-icons/icons/table.svg?raw";
 import wifiOff from "bootstrap-icons/icons/wifi-off.svg?raw";
+import barChartLine from "bootstrap-icons/icons/bar-chart-line.svg?raw";
+import tags from "bootstrap-icons/icons/tags.svg?raw";
+import journals from "bootstrap-icons/icons/journals.svg?raw";
+import graphUp from "bootstrap-icons/icons/graph-up.svg?raw";
+import journalText from "bootstrap-icons/icons/journal-text.svg?raw";
+import gear from "bootstrap-icons/icons/gear.svg?raw";
+import book from "bootstrap-icons/icons/book.svg?raw";
+import download from "bootstrap-icons/icons/download.svg?raw";
+import threeDots from "bootstrap-icons/icons/three-dots.svg?raw";
+import person from "bootstrap-icons/icons/person.svg?raw";
+import pencil from "bootstrap-icons/icons/pencil.svg?raw";
+import trash from "bootstrap-icons/icons/trash.svg?raw";
+import arrowLeft from "bootstrap-icons/icons/arrow-left.svg?raw";
+import arrowRight from "bootstrap-icons/icons/arrow-right.svg?raw";
+import funnel from "bootstrap-icons/icons/funnel.svg?raw";
+import display from "bootstrap-icons/icons/display.svg?raw";
+import eye from "bootstrap-icons/icons/eye.svg?raw";
+import lock from "bootstrap-icons/icons/lock.svg?raw";
+import globe from "bootstrap-icons/icons/globe.svg?raw";
+import files from "bootstrap-icons/icons/files.svg?raw";
+import checkLg from "bootstrap-icons/icons/check-lg.svg?raw";
+import questionCircle from "bootstrap-icons/icons/question-circle.svg?raw";
+import arrowUp from "bootstrap-icons/icons/arrow-up.svg?raw";
+import arrowDown from "bootstrap-icons/icons/arrow-down.svg?raw";
+import pause from "bootstrap-icons/icons/pause.svg?raw";
 import xLg from "bootstrap-icons/icons/x-lg.svg?raw";
 import xOctagon from "bootstrap-icons/icons/x-octagon.svg?raw";
 
 export const icons = {
+  "bar-chart-line": barChartLine,
+  tags,
+  journals,
+  "graph-up": graphUp,
+  "journal-text": journalText,
+  gear,
+  book,
+  download,
+  "three-dots": threeDots,
+  person,
+  pencil,
+  trash,
+  "arrow-left": arrowLeft,
+  "arrow-right": arrowRight,
+  funnel,
+  display,
+  eye,
+  lock,
+  globe,
+  files,
+  "check-lg": checkLg,
+  "question-circle": questionCircle,
+  "arrow-up": arrowUp,
+  "arrow-down": arrowDown,
+  pause,
   "arrow-counterclockwise": arrowCounterclockwise,
   "arrow-repeat": arrowRepeat,
   "box-arrow-right": boxArrowRight,

@@ -1,0 +1,233 @@
+import { query } from "./client";
+import { graphql, type ResultOf, type Scope } from "./graphql";
+
+const ListQuery = graphql(`
+  query NodeList(
+    $cluster: String!
+    $subCluster: String!
+    $state: String!
+    $node: String!
+    $metrics: [String!]
+    $scopes: [MetricScope!]
+    $from: Time!
+    $to: Time!
+    $resolution: Int
+    $page: PageRequest
+  ) {
+    nodeMetricsList(
+      cluster: $cluster
+      subCluster: $subCluster
+      stateFilter: $state
+      nodeFilter: $node
+      metrics: $metrics
+      scopes: $scopes
+      from: $from
+      to: $to
+      resolution: $resolution
+      page: $page
+    ) {
+      totalNodes
+      hasNextPage
+      items {
+        host
+        subCluster
+        nodeState
+        metricHealth
+        metrics {
+          name
+          scope
+          metric {
+            unit {
+              base
+              prefix
+            }
+            timestep
+            series {
+              hostname
+              id
+              statistics {
+                min
+                avg
+                max
+              }
+              data
+            }
+            statisticsSeries {
+              min
+              median
+              mean
+              max
+            }
+          }
+        }
+      }
+    }
+  }
+`);
+
+const StatesQuery = graphql(`
+  query NodeStates($filter: [NodeFilter!]) {
+    nodesWithMeta(filter: $filter) {
+      count
+      items {
+        hostname
+        subCluster
+        jobsRunning
+        schedulerState
+        healthState
+        healthData
+      }
+    }
+  }
+`);
+
+const HistoryQuery = graphql(`
+  query StateHistory($filter: [NodeFilter!]) {
+    node: nodeStatesTimed(type: "node", filter: $filter) {
+      state
+      counts
+      times
+    }
+    health: nodeStatesTimed(type: "health", filter: $filter) {
+      state
+      counts
+      times
+    }
+  }
+`);
+
+const JobsOnQuery = graphql(`
+  query JobsOn($filter: [JobFilter!]) {
+    jobs(filter: $filter, page: { itemsPerPage: 300, page: 1 }, order: { field: "startTime", type: "col", order: DESC }) {
+      count
+      items {
+        id
+        jobId
+        user
+        project
+        startTime
+        duration
+        state
+        numNodes
+        shared
+        resources {
+          hostname
+        }
+        metaData
+      }
+    }
+  }
+`);
+
+export type NodeItem = ResultOf<typeof ListQuery>["nodeMetricsList"]["items"][number];
+export type NodeMetric = NodeItem["metrics"][number];
+export type JobOnNode = ResultOf<typeof JobsOnQuery>["jobs"]["items"][number];
+export type NodeReport = ResultOf<typeof StatesQuery>["nodesWithMeta"]["items"][number];
+
+export interface Window {
+  from: number; // unix seconds
+  to: number;
+}
+
+const iso = (seconds: number): string => new Date(seconds * 1000).toISOString();
+
+export interface NodeSelection extends Window {
+  cluster: string;
+  subCluster?: string;
+  state?: string;
+  node?: string;
+  metrics: string[];
+  scopes?: Scope[];
+  /** Seconds between two points; 0 is native. */
+  resolution: number;
+  page?: { page: number; itemsPerPage: number };
+}
+
+export interface NodePage {
+  items: NodeItem[];
+  total: number;
+  more: boolean;
+}
+
+/** Nodes with their measurements, in the order of the server; `node` is part of the host name. */
+export async function listNodes(
+  selection: NodeSelection,
+  options: { signal?: AbortSignal; fresh?: boolean } = {},
+): Promise<NodePage> {
+  const { nodeMetricsList: answer } = await query(
+    ListQuery,
+    {
+      cluster: selection.cluster,
+      subCluster: selection.subCluster ?? "",
+      state: selection.state ?? "all",
+      node: selection.node ?? "",
+      metrics: selection.metrics,
+      scopes: selection.scopes ?? ["node"],
+      from: iso(selection.from),
+      to: iso(selection.to),
+      resolution: selection.resolution,
+      page: selection.page ?? { page: 1, itemsPerPage: -1 },
+    },
+    { fresh: true, ...options },
+  );
+  return { items: answer.items, total: answer.totalNodes ?? answer.items.length, more: answer.hasNextPage ?? false };
+}
+
+/** What scheduler and monitoring last said about every node of a cluster. */
+export async function nodeReports(cluster: string, signal?: AbortSignal): Promise<NodeReport[]> {
+  const filter = [{ cluster: { eq: cluster } }];
+  return (await query(StatesQuery, { filter }, signal ? { signal, fresh: true } : { fresh: true })).nodesWithMeta.items;
+}
+
+export interface StateHistory {
+  times: number[];
+  states: { state: string; counts: number[] }[];
+}
+
+/** Lists of different length, each with its own times, put on one common axis. */
+function align(lists: { state: string; counts: number[]; times: number[] }[]): StateHistory {
+  const times = [...new Set(lists.flatMap((item) => item.times))].sort((a, b) => a - b);
+  const states = lists.map((item) => {
+    const at = new Map(item.times.map((time, index) => [time, item.counts[index] ?? 0]));
+    return { state: item.state, counts: times.map((time) => at.get(time) ?? 0) };
+  });
+  return { times, states };
+}
+
+export async function stateHistory(
+  cluster: string,
+  since: number,
+  signal?: AbortSignal,
+): Promise<{ node: StateHistory; health: StateHistory }> {
+  const filter = [{ cluster: { eq: cluster }, timeStart: Math.floor(since) }];
+  const answer = await query(HistoryQuery, { filter }, signal ? { signal, fresh: true } : { fresh: true });
+  return { node: align(answer.node), health: align(answer.health) };
+}
+
+const LONGEST_JOB = 14 * 86400; // seconds; older starts are not looked for
+
+/** Jobs that ran at some time in the window; on one host or on all of the cluster. */
+export async function jobsOn(
+  cluster: string,
+  host: string | undefined,
+  window: Window,
+  options: { signal?: AbortSignal; runningOnly?: boolean } = {},
+): Promise<JobOnNode[]> {
+  const { jobs } = await query(
+    JobsOnQuery,
+    {
+      filter: [
+        { cluster: { eq: cluster } },
+        ...(host === undefined ? [] : [{ node: { eq: host } }]),
+        ...(options.runningOnly
+          ? [{ state: ["running"] }]
+          : [{ startTime: { from: iso(window.from - LONGEST_JOB), to: iso(window.to) } }]),
+      ],
+    },
+    options.signal ? { signal: options.signal, fresh: true } : { fresh: true },
+  );
+  return jobs.items.filter((job) => {
+    const start = Date.parse(job.startTime) / 1000;
+    return job.state === "running" || start + job.duration >= window.from;
+  });
+}

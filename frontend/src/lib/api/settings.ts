@@ -1,0 +1,106 @@
+/** Settings of oneself and what administrators change; plain HTTP routes besides one mutation. */
+import { boot } from "./boot";
+import { ApiError, query } from "./client";
+import { graphql } from "./graphql";
+import { session } from "./session.svelte";
+
+const UpdateMutation = graphql(`
+  mutation UpdateConfiguration($name: String!, $value: String!) {
+    updateConfiguration(name: $name, value: $value)
+  }
+`);
+
+/** Stores one setting of the caller; it holds at once in this page and everywhere from the next load on. */
+export async function saveSetting(name: string, value: unknown): Promise<void> {
+  await query(UpdateMutation, { name, value: JSON.stringify(value) }, { fresh: true });
+  boot.config[name] = value;
+}
+
+export interface Account {
+  username: string;
+  name: string;
+  email: string;
+  roles: string[];
+  projects: string[];
+}
+
+/** One plain request; rejects with an ApiError that carries what the server said. */
+async function send(method: string, path: string, form?: Record<string, string>): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(path, form ? { method, body: new URLSearchParams(form) } : { method });
+  } catch (cause) {
+    throw new ApiError("network", "The server cannot be reached.", String(cause));
+  }
+  if (response.status === 401) {
+    session.expired = true;
+    throw new ApiError("session", "Your session has expired.");
+  }
+  if (!response.ok) {
+    const text = await response.text();
+    let reason = text;
+    try {
+      reason = (JSON.parse(text) as { error?: string }).error ?? text;
+    } catch {
+      // plain text
+    }
+    throw new ApiError(response.status === 403 ? "refused" : "server", reason.trim() || `The server answered ${response.status}.`);
+  }
+  return response;
+}
+
+const text = async (method: string, path: string, form?: Record<string, string>): Promise<string> =>
+  (await (await send(method, path, form)).text()).trim();
+
+export const token = (username: string): Promise<string> =>
+  text("GET", `/frontend/jwt/?${new URLSearchParams({ username }).toString()}`);
+
+export const accounts = async (): Promise<Account[]> =>
+  (await (await send("GET", "/config/users/?not-just-user=true")).json()) as Account[];
+
+export const assignableRoles = async (): Promise<string[]> => (await (await send("GET", "/config/roles/")).json()) as string[];
+
+export const createAccount = (form: Record<string, string>): Promise<string> => text("POST", "/config/users/", form);
+
+export const deleteAccount = (username: string): Promise<string> => text("DELETE", "/config/users/", { username });
+
+export async function changeAccount(username: string, change: Record<string, string>): Promise<string> {
+  const answer = (await (await send("POST", `/config/user/${encodeURIComponent(username)}`, change)).json()) as { msg?: string } | string;
+  return typeof answer === "string" ? answer : (answer.msg ?? "Done");
+}
+
+export async function saveNotice(content: string): Promise<string> {
+  const answer = await text("POST", "/config/notice/", { "new-content": content });
+  boot.notice = content;
+  return answer;
+}
+
+export interface LogLine {
+  timestamp: string; // microseconds since the epoch
+  priority: number;
+  message: string;
+  unit: string;
+}
+
+export async function logLines(query: { since: string; lines: number; level: string; search: string }): Promise<LogLine[]> {
+  const search = new URLSearchParams({ since: query.since, lines: String(query.lines) });
+  if (query.level) search.set("level", query.level);
+  if (query.search) search.set("search", query.search);
+  return (await (await send("GET", `/frontend/logs/?${search.toString()}`)).json()) as LogLine[];
+}
+
+export interface Tagger {
+  name: string;
+  type: string;
+  running: boolean;
+}
+
+/** The job taggers of the server; undefined where it has no such route. */
+export async function taggers(): Promise<Tagger[] | undefined> {
+  const response = await fetch("/config/taggers/").catch(() => undefined);
+  if (!response?.ok || !response.headers.get("content-type")?.includes("json")) return undefined;
+  const list = (await response.json()) as Record<string, unknown>[];
+  return list.map((item) => ({ name: String(item["name"] ?? ""), type: String(item["type"] ?? ""), running: item["running"] === true || item["status"] === "running" }));
+}
+
+export const runTagger = (name: string, type: string): Promise<string> => text("POST", "/config/taggers/run/", { name, type });
