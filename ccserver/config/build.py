@@ -30,6 +30,7 @@ from ccserver.config.sections import (
 )
 
 _LONGEST_SESSION = 30 * 86400.0
+_MOST_WORKERS = 64  # threads per NATS subject
 _METRIC_LISTS = {
     "job-list-metrics": "metricConfig_jobListMetrics",
     "job-view-plot-metrics": "metricConfig_jobViewPlotMetrics",
@@ -88,7 +89,12 @@ def _main(section: Mapping[str, Any], environment: Mapping[str, str]) -> Main:
         db_options=_database_options(section.get("db-config", {})),
         session_max_age=_session_age(section.get("session-max-age", "168h")),
         resampling=_resampling(section.get("resampling")),
-        api_subjects=ApiSubjects(subjects["subject-job-event"], subjects["subject-node-state"])
+        api_subjects=ApiSubjects(
+            subjects["subject-job-event"],
+            subjects["subject-node-state"],
+            min(subjects.get("job-concurrency", 8), _MOST_WORKERS),
+            min(subjects.get("node-concurrency", 2), _MOST_WORKERS),
+        )
         if subjects
         else None,
         **plain,

@@ -34,8 +34,12 @@ class Resampling:
 
 @dataclass(frozen=True, slots=True)
 class ApiSubjects:
+    """NATS subjects of events, and how many workers handle each."""
+
     job_event: str
     node_state: str
+    job_concurrency: int = 8
+    node_concurrency: int = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 
@@ -178,3 +184,114 @@ def test_other_readers(server: Server) -> None:
         assert missing["data"] is None
         assert missing["error"]["message"]
         assert client.get("/api/jobs/metrics/1?scope=galaxy").status_code == 400
+
+
+def test_walk_through_with_the_files_of_an_adapter(installation: Server, fixtures: Path) -> None:
+    """Contract: spec/rest-api.md 7, with real bodies to the byte."""
+    cluster = installation.folder / "var" / "job-archive" / "testcluster"
+    cluster.mkdir()
+    shutil.copy(fixtures / "rest" / "cluster-testcluster.json", cluster / "cluster.json")
+    read: Callable[[str], bytes] = lambda name: (fixtures / "rest" / name).read_bytes()  # noqa: E731
+    now = int(time.time()) // 60 * 60
+    start = json.loads(read("adapter-start_job.json")) | {"startTime": now - 600}
+    stop = json.loads(read("adapter-stop_job.json")) | {"stopTime": now}
+    installation.start()
+    try:
+        with installation.client() as client:
+            client.headers.update({"accept": "application/ld+json", "Content-Type": "application/json"})
+            assert client.get("/api/jobs/", params=LIST).json()["jobs"] == []
+            reported = client.post("/api/nodestate/", content=read("adapter-nodestate.json"))
+            assert (reported.status_code, reported.content) == (200, b"")
+            started = client.post("/api/jobs/start_job/", json=start)
+            assert (started.status_code, started.json()["msg"]) == (201, "success")
+            (running,) = client.get("/api/jobs/", params=LIST).json()["jobs"]
+            assert (running["jobId"], running["subCluster"], running["monitoringStatus"]) == (
+                777001,
+                "sc1",
+                1,
+            )
+            assert running["metaData"] is None
+            assert client.post("/api/jobs/start_job/", json=start).status_code == 422
+            line = "load_one,cluster=testcluster,hostname=host123,type=node value=0.25"
+            lines = [f"{line} {now - 600 + 60 * step}" for step in range(10)]
+            assert client.post("/api/write", content="\n".join(lines)).status_code == 200
+            stopped = client.post("/api/jobs/stop_job/", json=stop)
+            assert stopped.status_code == 200
+            assert (stopped.json()["duration"], stopped.json()["jobState"]) == (600, "completed")
+            assert (stopped.json()["metaData"], stopped.json()["statistics"]) == (None, None)
+            assert client.post("/api/jobs/stop_job/", json=stop).status_code == 422
+            path = f"/api/jobs/{started.json()['id']}"
+            eventually(lambda: client.get(path).json()["Meta"]["monitoringStatus"] == 3)
+            data = client.get(path, params={"all-metrics": "true"}).json()["Data"]
+            series = data["load_one"]["node"]["series"]
+            assert [value for value in series[0]["data"] if value is not None] == [0.25] * 10
+            (done,) = client.get("/api/jobs/?state=completed").json()["jobs"]
+            assert done["statistics"]["load_one"] == {
+                "unit": {"base": ""},
+                "avg": 0.25,
+                "min": 0.25,
+                "max": 0.25,
+            }
+            tagged = client.post(f"/api/jobs/tag_job/{done['id']}", content=read("tag_job.json"))
+            assert [(tag["name"], tag["scope"]) for tag in tagged.json()["tags"]] == [
+                ("odd", "global"), ("internal", "admin"),
+            ]  # fmt: skip
+            edited = client.patch(f"/api/jobs/edit_meta/{done['id']}", content=read("edit_meta.json"))
+            assert edited.json()["metaData"]["note"] == "checked by operator"
+            again = client.post("/api/jobs/start_job/", json=start | {"startTime": now - 600 + 86400})
+            assert again.status_code == 201
+            ended = client.post("/api/jobs/stop_job/", json=stop | {"stopTime": now + 86400})
+            assert ended.json()["id"] == again.json()["id"]
+            old = client.post("/api/jobs/start_job/", content=read("legacy-start_job-v1.2.json"))
+            body = read("legacy-stop_job-by-id.json")
+            assert (
+                client.post(f"/api/jobs/stop_job/{old.json()['id']}", content=body).json()["duration"] == 3600
+            )
+            assert client.get("/api/archiver/").json()["limit"] == 128
+            untagged = client.request("DELETE", "/api/tags/", content=read("tag_job.json"))
+            assert untagged.text == "Deleted Tags from DB: 2 successfull of 2 requested\n"
+            assert client.request("DELETE", "/api/tags/", content=read("tag_job.json")).status_code == 500
+    finally:
+        assert installation.stop() == 0
+
+
+def test_of_equal_starts_at_the_same_time_one_wins(server: Server) -> None:
+    """Over two connections, each warm, released together."""
+    rounds = 60
+    barrier = threading.Barrier(2)
+
+    def start(_: int) -> list[int]:
+        answers = []
+        with server.client() as client:
+            client.get("/api/jobs/?items-per-page=1")
+            for number in range(rounds):
+                body = {
+                    "jobId": 70_000 + number, "user": "ute", "cluster": "small", "startTime": 1700000000,
+                    "numNodes": 1, "resources": [{"hostname": "n01"}],
+                }  # fmt: skip
+                barrier.wait(30)
+                answers.append(client.post("/api/jobs/start_job/", json=body).status_code)
+        return answers
+
+    with ThreadPoolExecutor(2) as threads:
+        first, second = threads.map(start, range(2))
+    assert [sorted(pair) for pair in zip(first, second, strict=True)] == [[201, 422]] * rounds
+
+
+def test_a_list_of_all_jobs_is_sent_while_it_is_read(server: Server) -> None:
+    with server.client() as client:
+        for number in range(1100):
+            body = {
+                "jobId": 80_000 + number, "user": "many", "project": "many", "cluster": "small",
+                "startTime": 1600000000 + number // 7, "numNodes": 1, "resources": [{"hostname": "n01"}],
+            }  # fmt: skip
+            assert client.post("/api/jobs/start_job/", json=body).status_code == 201
+        listed = client.get("/api/jobs/?project=many&items-per-page=9999999").json()
+        assert (len(listed["jobs"]), listed["items"], listed["page"]) == (1100, 9999999, 1)
+        order = [(job["startTime"], job["id"]) for job in listed["jobs"]]
+        assert order == sorted(order, reverse=True)
+        pages = [
+            client.get(f"/api/jobs/?project=many&items-per-page=600&page={page}").json()["jobs"]
+            for page in (1, 2, 3)
+        ]
+        assert [job["id"] for page in pages for job in page] == [id for _, id in order]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -213,13 +215,29 @@ def test_lines_of_events(fixtures: Path) -> None:
 
 
 def test_escapes_and_other_fields_of_an_event() -> None:
-    payload = b'm\\ x,a=b\\,c other=1i,event="say \\"hi\\", \\\\n\\n" 5\nx value=1 6\n'
+    payload = b'# why\r\nm\\ x,a=b\\,c,d= other=1i,event="say \\"hi\\", \\\\n\\n\\u00e4\n" 5\r\n\nx value=1 6'
     first, second = event_lines(payload)
-    assert (first.measurement, first.event) == ("m x", 'say "hi", \\n\n')
-    assert second.event is None
+    assert (first.measurement, first.tags) == ("m x", {"a": "b,c", "d": ""})
+    assert first.event == 'say "hi", \\n\n\\u00e4\n'
+    assert (second.measurement, second.event) == ("x", None)
 
 
-@pytest.mark.parametrize("payload", [b'job event="x"', b'job event="x 1', b"job,function 1", b"job"])
+def test_a_job_script_of_megabytes_is_read_at_once() -> None:
+    script = r"echo \"hello\"\\n" * 400_000
+    (line,) = event_lines(f'job event="{script}" 1'.encode())
+    assert line.event is not None
+    assert line.event.startswith(r'echo "hello"\necho')
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'job event="x"', b'job event="x 1', b"job,function 1", b"job", b'job event="x" 1 2',
+        b'job event=x 1',
+        b'job event="x" 1e9', b'job ,a=b event="x" 1', b'job event="x",=1 1', b'job event="x" \xd9\xa3',
+        b"\xff",
+    ],
+)  # fmt: skip
 def test_lines_that_are_none(payload: bytes) -> None:
     with pytest.raises(EventError):
         list(event_lines(payload))
@@ -238,6 +256,13 @@ def connected(installation: Server, broker: Broker) -> Iterator[Server]:
     installation.start()
     yield installation
     assert installation.stop() == 0
+
+
+def test_lines_before_a_bad_one_count() -> None:
+    lines = event_lines(b'a event="1" 1\nb event="2"\nc event="3" 3')
+    assert next(lines).measurement == "a"
+    with pytest.raises(EventError, match="line 2"):
+        next(lines)
 
 
 def event(function: str, body: dict[str, Any]) -> bytes:
@@ -276,3 +301,90 @@ def test_a_server_that_lives_from_the_broker(connected: Server, broker: Broker) 
         broker.publish("jobs", [event("stop_job", {"jobId": 9, "cluster": "small", "stopTime": now})])
         eventually(lambda: client.get("/api/jobs/?state=completed").json()["jobs"])
     assert "already exists" in connected.log
+
+
+def walk(name: str, folder: Path) -> bytes:
+    return (folder / "rest" / name).read_bytes()
+
+
+def test_walk_through_over_nats(installation: Server, broker: Broker, fixtures: Path) -> None:
+    """What the adapter publishes, sample messages included. Contract: spec/rest-api.md 6, 7."""
+    cluster = installation.folder / "var" / "job-archive" / "testcluster"
+    cluster.mkdir()
+    shutil.copy(fixtures / "rest" / "cluster-testcluster.json", cluster / "cluster.json")
+    configure_events(installation, broker)
+    broker.start()
+    installation.start()
+    try:
+        assert installation.log.count("are not authenticated") >= 1
+        eventually(lambda: "NATS: connected" in installation.log)
+        time.sleep(0.3)
+        with installation.client() as client:
+            assert client.get("/api/jobs/start_job/").status_code == 404
+            broker.publish("jobs", [walk("nats-job-events.lp", fixtures)])
+            done = eventually(lambda: client.get("/api/jobs/?state=completed&with-metadata").json()["jobs"])
+            assert [(job["jobId"], job["duration"]) for job in done] == [(777200, 600)]
+            assert done[0]["metaData"]["jobScript"] == '#!/bin/bash\necho "hi"\n'
+            broker.publish("nodes", [walk("nats-nodestate.lp", fixtures)])
+            start = json.loads(walk("adapter-start_job.json", fixtures))
+            start["tags"] = [{"type": "a", "name": "b"}]
+            stop = json.loads(walk("adapter-stop_job.json", fixtures))
+            wrong = [
+                b"", b"noise", b"job value=1 1", b'other event="{}" 1', b'job event="{}" 1',
+                event("pause_job", start), event("start_job", {}), event("start_job", start | {"user": ""}),
+                event("stop_job", stop | {"jobId": 1}), event("stop_job", stop | {"stopTime": 1}),
+            ]  # fmt: skip
+            broker.publish("jobs", [event("start_job", start)])
+            (running,) = eventually(lambda: client.get("/api/jobs/?state=running").json()["jobs"])
+            assert [(tag["type"], tag["scope"]) for tag in running["tags"]] == [("a", "global")]
+            broker.publish("jobs", wrong)
+            broker.publish("jobs", [event("start_job", start), *[event("stop_job", stop)] * 2])
+            eventually(lambda: len(client.get("/api/jobs/?state=completed").json()["jobs"]) == 2)
+            eventually(lambda: "already been stopped" in installation.log)
+        for text in (
+            "empty message", "no line protocol", "no tag function", "unknown function 'pause_job'",
+            "'jobId' is required", "should not be empty", "finding job failed", "larger/equal",
+            "already exists",
+        ):  # fmt: skip
+            assert text in installation.log
+    finally:
+        assert installation.stop() == 0
+    with sqlite3.connect(installation.folder / "var" / "job.db") as database:
+        query = "SELECT hostname, node_state, health_state FROM node_state, node"
+        states = database.execute(query).fetchall()
+    assert states == [("host123", "allocated", "failed")]
+
+
+def test_events_of_one_job_keep_their_order(installation: Server, broker: Broker) -> None:
+    """Starts and stops of many jobs, each pair in one breath: no stop may overtake its start."""
+    configure_events(installation, broker)
+    broker.start()
+    installation.start()
+    try:
+        eventually(lambda: "NATS: connected" in installation.log)
+        time.sleep(0.3)
+        messages = []
+        for number in range(1, 301):
+            job = {
+                "jobId": number, "user": "ute", "cluster": "small", "startTime": 1700000000, "numNodes": 1,
+                "resources": [{"hostname": "n01"}], "monitoringStatus": 0,
+            }  # fmt: skip
+            stop = {"jobId": number, "cluster": "small", "stopTime": 1700000000 + number}
+            messages += [event("start_job", job), event("stop_job", stop)]
+        broker.publish("jobs", messages)
+        with installation.client() as client:
+            path = "/api/jobs/?state=completed&items-per-page=1000"
+            eventually(lambda: len(client.get(path).json()["jobs"]) == 300, 30)
+        assert "refused" not in installation.log
+    finally:
+        assert installation.stop() == 0
+
+
+def configure_events(installation: Server, broker: Broker) -> None:
+    def change(config: dict[str, Any]) -> None:
+        config["nats"] = {"address": broker.settings.address}
+        config["main"]["api-subjects"] = {
+            "subject-job-event": "jobs", "subject-node-state": "nodes", "job-concurrency": 4,
+        }  # fmt: skip
+
+    installation.configure(change)
