@@ -20,6 +20,7 @@ from ccserver.model.metrics import (
     Statistics,
     StatisticsSeries,
 )
+from ccstore.jsonarrays import split_arrays
 
 _Numbers = list[float | None]
 
@@ -85,8 +86,11 @@ def decode_data(raw: bytes, *, strict: bool = False) -> JobData:
     Series without statistics get 0/0/0. Entries that are no objects (`filesystems` of old archives) are left
     out, unknown keys and scopes too; `strict` makes all three an error.
     """
+    # The kernel takes the samples out; what remains is small.
+    split = split_arrays(raw)
+    arrays = None if split is None else split[1]
     try:
-        metrics = _metrics.decode(raw)
+        metrics = _metrics.decode(raw if split is None else split[0])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ArchiveError(f"data.json: {error}") from None
     data: JobData = {}
@@ -99,7 +103,9 @@ def decode_data(raw: bytes, *, strict: bool = False) -> JobData:
             raise ArchiveError(f"data.json: metric {name}: {error}") from None
         if strict and (unknown := [scope for scope in scopes if scope not in SCOPES]):
             raise ArchiveError(f"data.json: metric {name}: {unknown[0]!r} is no scope")
-        data[name] = {scope: _job_metric(metric) for scope, metric in scopes.items() if scope in SCOPES}
+        data[name] = {
+            scope: _job_metric(metric, arrays) for scope, metric in scopes.items() if scope in SCOPES
+        }
     return data
 
 
@@ -158,15 +164,18 @@ def _encode_curve(curve: FloatArray | None) -> bytes:
     return b"null" if curve is None else b"[" + fixed_doubles(curve) + b"]"
 
 
-def _job_metric(document: _JobMetric) -> JobMetric:
+_Arrays = list[NDArray[np.float64]]
+
+
+def _job_metric(document: _JobMetric, arrays: _Arrays | None) -> JobMetric:
     return JobMetric(
         unit=unit_of(document.unit),
         timestep=document.timestep,
         series=[
-            Series(series.hostname, _array(series.data), _statistics(series.statistics), series.id)
+            Series(series.hostname, _array(series.data, arrays), _statistics(series.statistics), series.id)
             for series in document.series or ()
         ],
-        statistics_series=_statistics_series(document.statistics_series),
+        statistics_series=_statistics_series(document.statistics_series, arrays),
     )
 
 
@@ -176,24 +185,26 @@ def _statistics(document: _Statistics | None) -> Statistics:
     return Statistics(document.avg or 0.0, document.min or 0.0, document.max or 0.0)
 
 
-def _statistics_series(document: _StatisticsSeries | None) -> StatisticsSeries | None:
+def _statistics_series(document: _StatisticsSeries | None, arrays: _Arrays | None) -> StatisticsSeries | None:
     if document is None:
         return None
+
+    def curve(numbers: _Numbers | None) -> NDArray[np.float64] | None:
+        return None if numbers is None else _array(numbers, arrays)
+
     percentiles: Mapping[str, _Numbers | None] = document.percentiles or {}
     return StatisticsSeries(
-        min=_curve(document.min),
-        max=_curve(document.max),
-        median=_curve(document.median),
-        mean=_curve(document.mean),
-        percentiles={key: _array(curve) for key, curve in percentiles.items()},
+        min=curve(document.min),
+        max=curve(document.max),
+        median=curve(document.median),
+        mean=curve(document.mean),
+        percentiles={key: _array(numbers, arrays) for key, numbers in percentiles.items()},
     )
 
 
-def _curve(numbers: _Numbers | None) -> NDArray[np.float64] | None:
-    return None if numbers is None else _array(numbers)
-
-
-def _array(numbers: _Numbers | None) -> NDArray[np.float64]:
+def _array(numbers: _Numbers | None, arrays: _Arrays | None) -> NDArray[np.float64]:
+    if numbers and arrays is not None and numbers[0] is not None:
+        return arrays[int(numbers[0])]
     array = np.array(numbers or (), dtype=np.float64)
     array.setflags(write=False)
     return array
