@@ -64,6 +64,7 @@ from ccserver.process import (
 from ccserver.rest.application import create_application
 from ccserver.rest.gateway import Redirection
 from ccserver.rest.listener import Listener
+from ccserver.rest.monitoring import Monitor
 from ccserver.rest.settings import read_notice
 from ccserver.rest.templates import Templates
 from ccserver.rest.web import ClusterNotice, Web
@@ -88,8 +89,8 @@ def build_site(config: Config, database: Database, archive: JobArchive) -> Site:
     clusters = open_clusters(config, archive)
     if not len(clusters):
         _log.warning("the archive %s has no cluster: no job can be started", config.archive.path)
-    store = _store(config, clusters)
     resampling = config.main.resampling or Resampling()
+    store = _store(config, clusters, resampling.minimum_points)
     metric_data = MetricData(clusters, store, archive, minimum_points=resampling.minimum_points)
     short_running = config.main.short_running_jobs_duration
     jobs = JobRepository(database, short_running=short_running, columns=ColumnKeeper(database))
@@ -125,12 +126,12 @@ def build_site(config: Config, database: Database, archive: JobArchive) -> Site:
     )
 
 
-def _store(config: Config, clusters: Clusters) -> MetricStore | None:
+def _store(config: Config, clusters: Clusters, minimum_points: int) -> MetricStore | None:
     section = config.metric_store
     if section is None:
         _log.warning("no section metric-store: metric data of running jobs is not available")
         return None
-    return MetricStore(clusters.store_metrics(), store_options(section))
+    return MetricStore(clusters.store_metrics(), store_options(section, minimum_points))
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +265,7 @@ async def _serve(
 
     hub = Hub(StatusReader(site.clusters, site.store, site.jobs, site.nodes), site.clusters.names())
     site.life_cycle.on_event.append(hub.publish_job)
+    monitor = Monitor(site.store)
     web = Web(
         site=site,
         gate=access.gate,
@@ -275,6 +277,7 @@ async def _serve(
         version=VERSION,
         notice=ClusterNotice(read_notice()),
         oidc=access.oidc,
+        monitor=monitor,
     )
     application = create_application(web, {"/frontend/events": EventStream(hub, access.gate)})
     with ExitStack() as threads:
@@ -283,7 +286,7 @@ async def _serve(
             threads.enter_context(Work("housekeeping", partial(keep_house, site.store)))
         threads.enter_context(_archiving(site))
         threads.enter_context(_job_columns(site))
-        threads.enter_context(_bridge(site))
+        threads.enter_context(_bridge(site, monitor))
         async with trio.open_nursery() as nursery:
             await nursery.start(watch_signals, hub.shutdown)
             if early_signals:
@@ -361,7 +364,7 @@ def _job_columns(site: Site) -> Iterator[None]:
 
 
 @contextmanager
-def _bridge(site: Site) -> Iterator[None]:
+def _bridge(site: Site, monitor: Monitor) -> Iterator[None]:
     """The connection to the broker, where one is configured and something listens to it."""
 
     config = site.config
@@ -382,6 +385,7 @@ def _bridge(site: Site) -> Iterator[None]:
         return
     bridge = Bridge(config.nats, feeds, pending_bytes)
     bridge.start()
+    monitor.broker = bridge.counters
     if events is not None:
         events.start()
     try:

@@ -26,8 +26,9 @@ STOPPING = (signal.SIGTERM, signal.SIGINT)
 PATIENCE = 1.5  # seconds that a stopping server gives each of its threads
 
 
-def store_options(section: MetricStoreSection) -> StoreOptions:
-    """What the section `metric-store` says, as the store takes it."""
+def store_options(section: MetricStoreSection, minimum_points: int = 1000) -> StoreOptions:
+    """What the section `metric-store` says, as the store takes it; series with fewer points than the minimum
+    are not resampled."""
     return StoreOptions(
         directory=section.directory,
         retention=section.retention,
@@ -37,6 +38,7 @@ def store_options(section: MetricStoreSection) -> StoreOptions:
         journal=section.journal,
         journal_limit_per_host=section.max_wal_size,
         num_workers=section.num_workers,
+        minimum_points=minimum_points,
         archive=Path(section.cleanup_directory) if section.cleanup_mode == "archive" else None,
     )
 

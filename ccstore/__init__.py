@@ -7,6 +7,7 @@ from ccstore.store import MetricStore
 from ccstore.types import (
     CheckpointReport,
     CleanupReport,
+    ClusterUsage,
     ImportReport,
     LastValues,
     Metric,
@@ -26,6 +27,7 @@ from ccstore.types import (
 __all__ = [
     "CheckpointReport",
     "CleanupReport",
+    "ClusterUsage",
     "DirectoryInUse",
     "ImportReport",
     "InvalidRange",

@@ -242,6 +242,16 @@ class CheckpointReport:
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterUsage:
+    """What the store holds of a cluster: hosts, series, pages of slots and their bytes."""
+
+    hosts: int
+    series: int
+    pages: int
+    page_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class StoreOptions:
     """How a store behaves. Contract: spec/metric-store.md 12.1.
 

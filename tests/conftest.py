@@ -7,6 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The first call of a kernel may compile it.
+settings.register_profile("kernels", deadline=None)
+settings.load_profile("kernels")
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -16,6 +16,7 @@ from quart import Response, request
 from ccserver.auth.guards import Group
 from ccserver.model.strict import INT64, TEXT, WireError, array, parse_json, record, text
 from ccserver.rest.answers import HttpError, error_answer, json_answer, text_answer
+from ccserver.rest.monitoring import CONTENT_TYPE, Monitor
 from ccserver.rest.parsing import decoded
 from ccserver.rest.sites import NODE_STATE, node_state
 from ccserver.rest.table import Handler, Operation, Parameter, Route, described, keyed
@@ -85,7 +86,7 @@ class StoreViews:
         store = self._store
         body = decode(await _body(), _Body)
         if not store.ready:
-            return _restoring()
+            return _restoring(store)
         return _in_pieces(await call.run(_answered, store, body))
 
     async def free(self, call: Admitted) -> Response:
@@ -99,7 +100,7 @@ class StoreViews:
             raise HttpError(400, f"'to' must be unix seconds, not {raw!r}") from None
         selectors = decoded(_decode_selectors, await _body())
         if not store.ready:
-            return _restoring()
+            return _restoring(store)
         freed = await call.run(store.free, selectors, to)
         return text_answer(f"buffers freed: {freed}\n")
 
@@ -121,11 +122,20 @@ class StoreViews:
         store = self._store
         asked = decoded(_decode_health, await _body())
         if not store.ready:
-            return _restoring()
+            return _restoring(store)
         states = await call.run(
             store.health, asked.get("cluster", ""), asked.get("nodes", []), asked.get("metric-names", [])
         )
         return json_answer({host: _health(one) for host, one in states.items()})
+
+
+def metrics_view(monitor: Monitor) -> Callable[[Admitted], Awaitable[Response]]:
+    """The handler of /metrics."""
+
+    async def metrics(call: Admitted) -> Response:
+        return Response(await call.run(monitor.text), content_type=CONTENT_TYPE)
+
+    return metrics
 
 
 async def _body() -> bytes:
@@ -141,8 +151,8 @@ async def _body() -> bytes:
     raise HttpError(413, f"the body is larger than {_LARGEST_BODY} bytes")
 
 
-def _restoring() -> Response:
-    response = error_answer(503, "the metric store is being restored")
+def _restoring(store: MetricStore) -> Response:
+    response = error_answer(503, f"the metric store is being restored: {store.progress.fraction:.0%}")
     response.headers["Retry-After"] = _RETRY_AFTER
     return response
 
@@ -336,21 +346,30 @@ _HEALTH_STATES = Operation(
 )
 
 
+_METRICS = Operation("Figures of the running server in Prometheus' text format", {200: "text/plain"})
+
+
 async def _write(_call: Call) -> Response:
     """Served outside of the web framework; here for its description."""
     raise NotImplementedError
 
 
-# Reading every host of every cluster is more than a token of role user and api may do elsewhere.
-ROUTES = tuple(
-    Route(f"{prefix}/{path}", methods, group, handler, operation)
-    for prefix in ("/api", "/metricstore/api")
-    for path, methods, group, handler, operation in (
-        ("write", "POST", Group.METRIC_STORE, _write, _WRITE),
-        ("query", "GET POST", Group.API, _of_site(StoreViews.query), _QUERY),
-        ("free", "POST", Group.METRIC_STORE, _of_site(StoreViews.free), _FREE),
-        ("debug", "GET", Group.METRIC_STORE, _of_site(StoreViews.debug), _DEBUG),
-        ("healthcheck", "GET", Group.METRIC_STORE, _of_site(StoreViews.health), _HEALTH_STATES),
-        ("healthcheck", "POST", Group.METRIC_STORE, node_state, NODE_STATE),
-    )
+async def _metrics(call: Call) -> Response:
+    return await metrics_view(call.web.monitor)(call)
+
+
+ROUTES = (
+    Route("/metrics", "GET", Group.METRIC_STORE, _metrics, _METRICS),
+    *(
+        Route(f"{prefix}/{path}", methods, group, handler, operation)
+        for prefix in ("/api", "/metricstore/api")
+        for path, methods, group, handler, operation in (
+            ("write", "POST", Group.METRIC_STORE, _write, _WRITE),
+            ("query", "GET POST", Group.METRIC_STORE, _of_site(StoreViews.query), _QUERY),
+            ("free", "POST", Group.METRIC_STORE, _of_site(StoreViews.free), _FREE),
+            ("debug", "GET", Group.METRIC_STORE, _of_site(StoreViews.debug), _DEBUG),
+            ("healthcheck", "GET", Group.METRIC_STORE, _of_site(StoreViews.health), _HEALTH_STATES),
+            ("healthcheck", "POST", Group.METRIC_STORE, node_state, NODE_STATE),
+        )
+    ),
 )

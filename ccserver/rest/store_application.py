@@ -14,7 +14,8 @@ from ccserver.rest.answers import HttpError, error_answer, json_answer, text_ans
 from ccserver.rest.framework import compress, new_application, register_health
 from ccserver.rest.gateway import Application, Gateway
 from ccserver.rest.ingest import Ingest
-from ccserver.rest.metricstore import StoreViews
+from ccserver.rest.metricstore import StoreViews, metrics_view
+from ccserver.rest.monitoring import Monitor
 from ccserver.rest.web import Admitted
 from ccstore import MetricStore
 
@@ -50,7 +51,9 @@ class TokenDoor:
         return b"text/plain; charset=utf-8", message.encode()
 
 
-def create_store_application(store: MetricStore, door: TokenDoor, *, anonymous_free: bool) -> Application:
+def create_store_application(
+    store: MetricStore, door: TokenDoor, monitor: Monitor, *, anonymous_free: bool
+) -> Application:
     """Routes with and without trailing slash, also below `/metricstore`. `anonymous_free`: without a key
     `free` and `debug` are open, too."""
     app = new_application()
@@ -79,6 +82,13 @@ def create_store_application(store: MetricStore, door: TokenDoor, *, anonymous_f
         for prefix in ("/api", "/metricstore/api"):
             rule = f"{prefix}/{name}"
             app.add_url_rule(rule, rule, handle, methods=methods, provide_automatic_options=False)
+    app.add_url_rule(
+        "/metrics",
+        "metrics",
+        guarded(metrics_view(monitor), False),
+        methods=["GET"],
+        provide_automatic_options=False,
+    )
     register_health(app, store)
     _register_errors(app)
     app.after_request(compress)

@@ -23,6 +23,7 @@ from ccserver.auth.login import LoginDispatcher
 from ccserver.auth.tokens import TokenIssuer
 from ccserver.model.user import Principal
 from ccserver.rest.answers import HttpError
+from ccserver.rest.monitoring import Monitor
 from ccserver.rest.templates import Templates
 from ccserver.site import Site
 
@@ -66,6 +67,7 @@ class Web:
     development: bool
     version: str
     notice: ClusterNotice = field(default_factory=ClusterNotice)
+    monitor: Monitor = field(default_factory=Monitor)
     oidc: OidcProvider | None = None
     exports: Slots = field(default_factory=Slots)
     stops: trio.CapacityLimiter = field(default_factory=lambda: trio.CapacityLimiter(_STOPPING))

@@ -35,9 +35,14 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Entry point; leaves by SystemExit: 0 done, 1 failed, 2 wrong usage."""
     from ccserver.config.errors import ConfigError
 
-    flags = Flags("ccstore", BANNER, SWITCHES, VALUES).parse(sys.argv[1:] if argv is None else argv)
+    arguments = sys.argv[1:] if argv is None else argv
     try:
-        _run(flags)
+        if arguments and arguments[0] == "size":
+            from ccserver.standalone.size import main as print_sizes
+
+            print_sizes(arguments[1:])
+        else:
+            _run(Flags("ccstore", BANNER, SWITCHES, VALUES).parse(arguments))
     except (ConfigError, OSError) as error:
         for line in str(error).splitlines():
             _log.error("%s", line)

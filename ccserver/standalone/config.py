@@ -48,6 +48,8 @@ class StandaloneConfig:
     port: int = 8082
     https_cert_file: str = ""
     https_key_file: str = ""
+    user: str = ""
+    group: str = ""
     public_key: bytes | None = None
     backend_url: str = ""
     backend_token: str = field(default="", repr=False)
@@ -107,9 +109,6 @@ def _build(sections: Mapping[str, Any]) -> StandaloneConfig:
     certificate, key = main.get("https-cert-file") or "", main.get("https-key-file") or ""
     if bool(certificate) != bool(key):
         raise ConfigError("/main/https-key-file: https-cert-file and https-key-file only work together")
-    for name in ("user", "group"):
-        if main.get(name):
-            _log.warning("/main/%s: the program does not change its account; let systemd start it so", name)
     return StandaloneConfig(
         store=store,
         metrics=tuple(_metric(name, row) for name, row in sections["metrics"].items()),
@@ -118,6 +117,8 @@ def _build(sections: Mapping[str, Any]) -> StandaloneConfig:
         port=port,
         https_cert_file=certificate,
         https_key_file=key,
+        user=main.get("user", ""),
+        group=main.get("group", ""),
         public_key=_public_key(main.get("jwt-public-key", "")),
         backend_url=main.get("backend-url", ""),
         backend_token=main.get("backend-token", ""),

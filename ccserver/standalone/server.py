@@ -3,6 +3,7 @@
 serve
 |-- signals      SIGTERM, SIGINT set the shutdown event
 |-- listener     connections, one task each; ends by the shutdown event
+|-- watchdog     signs of life for systemd
 |-- restore      reads the checkpoints, once
 `-- threads: housekeeping, NATS
 """
@@ -16,12 +17,13 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from functools import partial
 
 import trio
 
 from ccserver.broker.bridge import Bridge, metric_feeds
+from ccserver.notify import feed_watchdog, notify
+from ccserver.privileges import drop_privileges
 from ccserver.process import (
     STOPPING,
     Work,
@@ -35,6 +37,7 @@ from ccserver.process import (
 )
 from ccserver.rest.gateway import Application
 from ccserver.rest.listener import Listener
+from ccserver.rest.monitoring import Monitor
 from ccserver.rest.store_application import TokenDoor, create_store_application
 from ccserver.standalone.backend import Backend
 from ccserver.standalone.config import StandaloneConfig
@@ -45,13 +48,13 @@ _log = logging.getLogger(__name__)
 
 def open_store(config: StandaloneConfig) -> MetricStore:
     """The store of a configuration, not restored yet; its metrics hold for every cluster."""
-    options = replace(store_options(config.store), minimum_points=config.minimum_points)
-    return MetricStore({"*": config.metrics}, options)
+    return MetricStore({"*": config.metrics}, store_options(config.store, config.minimum_points))
 
 
 def run_server(config: StandaloneConfig, sockets: list[socket.socket]) -> None:
     """Serve on bound sockets until SIGTERM or SIGINT; raises ConfigError. Ends with a checkpoint."""
     tls = tls_context(config.https_cert_file, config.https_key_file)
+    drop_privileges(config.user, config.group)
     store = open_store(config)
     try:
         if config.backend_url:
@@ -64,12 +67,12 @@ def run_server(config: StandaloneConfig, sockets: list[socket.socket]) -> None:
         store.close()
 
 
-def _application(config: StandaloneConfig, store: MetricStore) -> Application:
+def _application(config: StandaloneConfig, store: MetricStore, monitor: Monitor) -> Application:
     door = TokenDoor(config.public_key)
     if door.open:
         _log.warning("no main.jwt-public-key: everybody may read and write")
     return create_store_application(
-        store, door, anonymous_free=config.anonymous_free or _is_loopback(config.host)
+        store, door, monitor, anonymous_free=config.anonymous_free or _is_loopback(config.host)
     )
 
 
@@ -88,23 +91,32 @@ async def _serve(
     early_signals: list[int],
 ) -> None:
     shutdown = trio.Event()
-    application = _application(config, store)
+    monitor = Monitor(store)
+    application = _application(config, store, monitor)
     with ExitStack() as threads:
         # Left in reverse order: first no more samples, then the last tidying.
         threads.enter_context(Work("housekeeping", partial(keep_house, store)))
-        threads.enter_context(_bridge(config, store))
+        threads.enter_context(_bridge(config, store, monitor))
         async with trio.open_nursery() as nursery:
             await nursery.start(watch_signals, shutdown)
             if early_signals:
                 shutdown.set()
             nursery.start_soon(restore, store)
+            nursery.start_soon(feed_watchdog)
+            nursery.start_soon(_announce_end, shutdown)
             _log.info("listening on %s", ", ".join(shown(one) for one in sockets))
+            notify(READY=1, STATUS="running")
             await Listener(application, tls).serve(sockets, shutdown)
             nursery.cancel_scope.cancel()
 
 
+async def _announce_end(shutdown: trio.Event) -> None:
+    await shutdown.wait()
+    notify(STOPPING=1, STATUS="shutting down")
+
+
 @contextmanager
-def _bridge(config: StandaloneConfig, store: MetricStore) -> Iterator[None]:
+def _bridge(config: StandaloneConfig, store: MetricStore, monitor: Monitor) -> Iterator[None]:
     """The connection to the broker, where one is configured."""
     subscriptions = config.store.subscriptions
     if config.nats is None or not subscriptions:
@@ -116,6 +128,7 @@ def _bridge(config: StandaloneConfig, store: MetricStore) -> Iterator[None]:
     _log.warning("samples on NATS subjects %s are not authenticated: protect them there", subjects)
     bridge = Bridge(config.nats, metric_feeds(subscriptions, store.write), config.store.ingest_queue)
     bridge.start()
+    monitor.broker = bridge.counters
     try:
         yield
     finally:

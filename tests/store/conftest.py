@@ -7,13 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from ccstore import Metric, MetricStore, StoreOptions
-
-# The first call of a kernel may compile it.
-settings.register_profile("store", deadline=None)
-settings.load_profile("store")
 
 NOW = 1700000100
 
