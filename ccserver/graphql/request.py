@@ -11,6 +11,7 @@ from graphql import GraphQLError
 from strawberry import Info
 
 if TYPE_CHECKING:
+    from ccserver.jobs.repository import JobLink
     from ccserver.model.job import Job, Tag
     from ccserver.model.user import Principal
     from ccserver.site import Site
@@ -60,11 +61,14 @@ class Request:
     tags: Batch[int, Sequence[Tag]] = field(init=False)
     metadata: Batch[int, dict[str, str] | None] = field(init=False)
     accounts: Batch[str, Principal] = field(init=False)
+    concurrent: Batch[int, Sequence[JobLink]] = field(init=False)
+    _jobs: dict[int, Job] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.tags = Batch(partial(_tags, self))
         self.metadata = Batch(partial(_metadata, self))
         self.accounts = Batch(partial(_accounts, self))
+        self.concurrent = Batch(partial(_concurrent, self))
 
     @property
     def user(self) -> Principal:
@@ -91,6 +95,8 @@ class Request:
         self.accounts.announce({job.user for job in known})
         self.tags.announce(ids)
         self.metadata.announce(ids)
+        self.concurrent.announce(ids)
+        self._jobs.update(zip(ids, known, strict=True))
 
     def once(self, key: Hashable, work: Callable[[], Value]) -> Value:
         """The result of `work`, which runs once per request and key: aliases often ask the same thing."""
@@ -114,6 +120,10 @@ def _metadata(request: Request, ids: list[int]) -> Mapping[int, dict[str, str] |
 
 def _accounts(request: Request, usernames: list[str]) -> Mapping[str, Principal]:
     return request.site.users.get_many(usernames)
+
+
+def _concurrent(request: Request, ids: list[int]) -> Mapping[int, Sequence[JobLink]]:
+    return request.site.jobs.concurrent_jobs([request._jobs[id] for id in ids], request.job_viewer)
 
 
 def request_of(info: Info[Any, Any]) -> Request:

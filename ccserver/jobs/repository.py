@@ -15,17 +15,20 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     CursorResult,
+    Select,
     and_,
     bindparam,
     delete,
     distinct,
     func,
     insert,
+    literal,
     literal_column,
     not_,
     or_,
     select,
     true,
+    union_all,
     update,
 )
 
@@ -65,6 +68,7 @@ START_GAP = 86400  # seconds after which the scheduler may use a job number agai
 _MOST_ROWS = (1 << 63) - 1  # what a LIMIT or OFFSET can say
 _NEWEST = Order("startTime", order="DESC")
 _CONCURRENT_MARGIN = 200  # seconds two jobs must overlap to count as concurrent
+_MOST_TERMS = 100  # of a UNION; SQLite takes 500
 _CONCURRENT_MINIMUM = 600  # shorter jobs are not compared
 
 
@@ -342,35 +346,46 @@ class JobRepository:
 
     # ---- what runs where
 
-    def concurrent_jobs(self, one: Job, viewer: Principal | None) -> Sequence[JobLink] | None:
-        """Jobs on the same first host meanwhile, the job itself among them; finished ones come first.
+    def concurrent_jobs(self, jobs: Sequence[Job], viewer: Principal | None) -> dict[int, Sequence[JobLink]]:
+        """By id of each job: those on the same first host meanwhile, itself among them, finished ones first.
 
-        None for exclusive and short jobs. Contract: spec/graphql.md 7.
+        Exclusive and short jobs are left out. One statement for all. Contract: spec/graphql.md 7.
         """
-        if one.shared == "none" or one.duration <= _CONCURRENT_MINIMUM or not one.resources:
-            return None
+        wanted = [
+            one
+            for one in jobs
+            if one.shared != "none" and one.duration > _CONCURRENT_MINIMUM and one.resources
+        ]
+        found: dict[int, list[JobLink]] = {one.id: [] for one in wanted}
+        with self.database.read() as connection:
+            for start in range(0, len(wanted), _MOST_TERMS):
+                terms = [self._concurrent(one, viewer) for one in wanted[start : start + _MOST_TERMS]]
+                query = union_all(*terms)
+                places = ("asked", "runs", "start_time", "id")
+                query = query.order_by(*(query.selected_columns[name] for name in places))
+                for row in connection.execute(query):
+                    found[row.asked].append(JobLink(row.id, row.job_id))
+        return dict(found)
+
+    def _concurrent(self, one: Job, viewer: Principal | None) -> Select[Any]:
         end = int(self.clock()) if one.running else one.start_time + one.duration
         latest_start = end - _CONCURRENT_MARGIN
         running = in_state("running")
-        query = (
-            select(job.c.id, job.c.job_id)
-            .where(
-                visibility(viewer),
-                job.c.cluster == one.cluster,
-                has_host(StringInput(eq=one.resources[0].hostname)),
-                or_(
-                    and_(
-                        not_(running),
-                        job.c.start_time < latest_start,
-                        job.c.start_time + job.c.duration > one.start_time + _CONCURRENT_MARGIN,
-                    ),
-                    and_(running, job.c.start_time <= latest_start),
+        return select(
+            literal(one.id).label("asked"), running.label("runs"), job.c.start_time, job.c.id, job.c.job_id
+        ).where(
+            visibility(viewer),
+            job.c.cluster == one.cluster,
+            has_host(StringInput(eq=one.resources[0].hostname)),
+            or_(
+                and_(
+                    not_(running),
+                    job.c.start_time < latest_start,
+                    job.c.start_time + job.c.duration > one.start_time + _CONCURRENT_MARGIN,
                 ),
-            )
-            .order_by(running.asc(), job.c.start_time, job.c.id)
+                and_(running, job.c.start_time <= latest_start),
+            ),
         )
-        with self.database.read() as connection:
-            return [JobLink(row.id, row.job_id) for row in connection.execute(query)]
 
     def used_nodes(self, before: float | None = None) -> dict[str, Sequence[str]]:
         """Per cluster the hosts of running jobs that started before `before` (unix seconds), sorted."""

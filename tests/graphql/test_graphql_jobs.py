@@ -198,10 +198,11 @@ def test_the_count_alone_reads_no_page(world: World) -> None:
 
 
 def test_nested_fields_cost_one_statement_per_level(world: World) -> None:
-    query = "{ jobs { items { tags { name } metaData userData { name } footprint { name } } } }"
+    query = """{ jobs { items { tags { name } metaData userData { name } footprint { name }
+                 concurrentJobs { count } } } }"""
     with statements() as seen:
         world.data("root", query)
-    assert len(seen) == 4
+    assert len(seen) == 5
 
 
 @pytest.mark.parametrize("id", ["x", "99", "-1", "1e3", "9999999999999999999999"])

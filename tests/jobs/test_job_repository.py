@@ -143,18 +143,17 @@ def test_jobs_on_the_same_host_meanwhile(jobs: JobRepository) -> None:
     )
     job = jobs.find(ids[0])
     assert job is not None
-    links = jobs.concurrent_jobs(job, None)
-    assert links is not None
-    assert [link.job_id for link in links] == [3, 1, 10, 5, 6]
-    assert [link.job_id for link in jobs.concurrent_jobs(job, ALICE) or ()] == [3, 1, 5, 6]
     running = jobs.find(ids[5])
     assert running is not None
-    assert [link.job_id for link in jobs.concurrent_jobs(running, None) or ()] == [5, 4, 6, 7]
     exclusive = make_job(1, duration=5000)
-    assert jobs.concurrent_jobs(exclusive, None) is None
-    assert (
-        jobs.concurrent_jobs(make_job(1, shared="multi_user", duration=600, state="completed"), None) is None
-    )
+    short = make_job(1, shared="multi_user", duration=600, state="completed")
+    found = jobs.concurrent_jobs([job, running, exclusive, short], None)
+    assert {id: [link.job_id for link in links] for id, links in found.items()} == {
+        job.id: [3, 1, 10, 5, 6],
+        running.id: [5, 4, 6, 7],
+    }
+    assert [link.job_id for link in jobs.concurrent_jobs([job], ALICE)[job.id]] == [3, 1, 5, 6]
+    assert jobs.concurrent_jobs([], None) == {}
 
 
 def test_iterating_walks_over_everything_in_batches(jobs: JobRepository) -> None:

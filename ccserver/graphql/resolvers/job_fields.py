@@ -56,9 +56,9 @@ def _hardware(key: str) -> str:
     return "Other"
 
 
+@per_item
 def concurrent_jobs(parent: Parent[model.Job], info: Info) -> object:
-    request = request_of(info)
-    links = request.site.jobs.concurrent_jobs(parent, request.job_viewer)
+    links = request_of(info).concurrent.get(parent.id)
     if links is None:
         return None
     return JobLinkResultList(

@@ -181,13 +181,13 @@ def jobs_statistics(
     if group is not None:
         _refuse_histograms(selected)
         return _groups(request, wanted, group, arguments.given(sort_by), arguments.given(page), totals)
-    bins = arguments.given(num_metric_bins)
+    bins, durations = arguments.given(num_metric_bins), arguments.given(num_duration_bins)
     return [
         Overall(
             request=request,
             filters=wanted,
             totals=totals,
-            duration_bins=arguments.given(num_duration_bins) or DEFAULT_DURATION_BINS,
+            duration_bins=DEFAULT_DURATION_BINS if durations is None else durations,
             metrics=arguments.given(metrics) or [],
             metric_bins=_bins(DEFAULT_METRIC_BINS if bins is None else bins),
         )
