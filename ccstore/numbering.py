@@ -13,6 +13,7 @@ class Numbering:
 
     def __init__(self, tables: StoreTables) -> None:
         self._tables = tables
+        self._components: dict[Component, int] = {}  # those asked for before: blocks repeat them
 
     def cluster(self, name: str) -> int:
         encoded = name.encode()
@@ -23,6 +24,14 @@ class Numbering:
         return self._intern(ingest.HOST_NAME_OF, encoded, len(encoded), cluster, 0, 0) if cluster >= 0 else -1
 
     def component(self, component: Component) -> int:
+        known = self._components.get(component)
+        if known is None:
+            known = self._component(component)
+            if known >= 0:
+                self._components[component] = known
+        return known
+
+    def _component(self, component: Component) -> int:
         kind, one, subtype, sub = map(str.encode, component)
         if not kind:
             return 0

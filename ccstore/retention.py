@@ -25,6 +25,7 @@ from ccstore.tables import StoreTables
 log = logging.getLogger(__name__)
 
 _GROUPS_PER_HOLD = 128  # of the writers' lock: half a millisecond when all series in them go
+_PAGES_PER_HOLD = 8192
 _NOTES = 1 << 16
 _FRACTIONS = (1.0, 0.75, 0.5, 0.25)
 
@@ -158,15 +159,44 @@ class Retention:
                         # Their rows will be other series; an old alias must not lead there.
                         self._tables.forget_aliases()
 
+    def join_free_pages(self) -> None:
+        """Makes large pages of small ones that are free and lie side by side.
+
+        Series begin with small pages. When these have left the retention, only large ones are asked for.
+        """
+        with self._pass:
+            taken: list[NDArray[np.int64]] = []
+            while True:
+                out = np.empty(_PAGES_PER_HOLD, np.int64)
+                with self._lock:
+                    count = int(removal.take_small_pages(self._tables.flat, out))
+                taken.append(out[:count])
+                if count < _PAGES_PER_HOLD:
+                    break
+            pages = np.concatenate(taken)
+            places, kinds = joined(*self._memory_of(pages))
+            kinds = np.concatenate((kinds, np.full(len(pages) - len(kinds), -1)))
+            places = np.concatenate((places, np.zeros(len(pages) - len(places), np.int64)))
+            for begin in range(0, len(pages), _PAGES_PER_HOLD):
+                part = slice(begin, begin + _PAGES_PER_HOLD)
+                with self._lock:
+                    removal.put_free_pages(self._tables.flat, pages[part], places[part], kinds[part])
+
+    def _memory_of(self, pages: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """First unit and number of units."""
+        rows = self._tables.pages[pages]
+        state = rows[:, layout.STATE]
+        units = np.int64(1) << ((state & 3) + ((state >> 2) & 3)).astype(np.int64)
+        return rows[:, layout.PAGE_AT].astype(np.uint32).astype(np.int64), units
+
     def _bytes_in_use(self) -> int:
         """Without the pages that are free as soon as the reads now going on have ended."""
         waiting = [removed.pages for removed in self._limbo.copy()]
         if not waiting:
             return self._tables.resident_bytes()
         pages = np.concatenate(waiting)
-        state = self._tables.pages[pages, layout.STATE]
-        units = int((1 << ((state & 3) + ((state >> 2) & 3))).sum())
-        size = units * layout.UNIT_BYTES + len(pages) * layout.PAGE_BYTES
+        _, units = self._memory_of(pages)
+        size = int(units.sum()) * layout.UNIT_BYTES + len(pages) * layout.PAGE_BYTES
         return self._tables.resident_bytes() - size
 
     def enforce_cap(self, cap: int, now: int, retention: float) -> None:
@@ -211,3 +241,29 @@ class Retention:
             if count <= len(out):
                 return out[:count]
             out = np.empty(2 * count, np.int64)
+
+
+def joined(
+    places: NDArray[np.int64], units: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The same memory as pieces as large as pages can be: first units, and log2 of their number of units.
+
+    They are never more than there were.
+    """
+    order = np.argsort(places)
+    places, units = places[order], units[order]
+    begins = np.flatnonzero(np.concatenate(([True], places[1:] != (places + units)[:-1]))[: len(places)])
+    runs = np.add.reduceat(units, begins) if len(begins) else units
+    at = places[begins]
+    largest = layout.CLASSES - 1
+    whole = runs >> largest
+    within = np.arange(int(whole.sum())) - np.repeat(np.cumsum(whole) - whole, whole)
+    found = [np.repeat(at, whole) + (within << largest)]
+    kinds = [np.full(len(found[0]), largest, np.int64)]
+    at = at + (whole << largest)
+    for kind in range(largest - 1, -1, -1):
+        has = (runs >> kind) & 1 == 1
+        found.append(at[has])
+        kinds.append(np.full(int(has.sum()), kind, np.int64))
+        at = at + (has.astype(np.int64) << kind)
+    return np.concatenate(found), np.concatenate(kinds)

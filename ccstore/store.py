@@ -358,6 +358,7 @@ class MetricStore:
             if (cluster := self._reader.cluster(name)) >= 0 and host in numbers[cluster]
         ]
         self._retention.keep(kept)
+        self._retention.join_free_pages()
         self._retention.drop_before(cutoff)
 
     def _hosts_in_use(self, before: int) -> set[tuple[str, str]] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 
 
@@ -116,3 +116,8 @@ def json_number(value: float) -> str:
     rounded = Decimal(value).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
     text = f"{rounded:f}".rstrip("0")
     return text + "0" if text.endswith(".") else text
+
+
+def units(pieces: Iterable[tuple[int, int]]) -> list[int]:
+    """Every unit of memory of pieces given by their first unit and the log2 of their size."""
+    return sorted(unit for place, kind in pieces for unit in range(place, place + 2**kind))

@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from ccstore.kernels.layout import (
     ALIVE,
     BEGIN,
+    CLASSES,
     COMPONENT,
     FREE_GROUPS,
     FREE_PAGES,
+    FREE_ROWS,
     FREE_SEGMENTS,
     GROUP,
     GROUP_ALIVE,
@@ -37,6 +39,7 @@ from ccstore.kernels.layout import (
     OFFSET,
     OLDER,
     OLDEST,
+    PAGE_AT,
     PAGE_START,
     PAGES_IN_USE,
     SEGMENT,
@@ -44,6 +47,7 @@ from ccstore.kernels.layout import (
     SEGMENT_OFFSET,
     SEGMENT_OLDER,
     SERIES_LIVING,
+    STATE,
     STEP,
     TABLES,
     UNIT,
@@ -322,3 +326,46 @@ def recycle(
     for segment in segments:
         tables.segments[segment, SEGMENT_OLDER] = counts[FREE_SEGMENTS]
         counts[FREE_SEGMENTS] = segment
+
+
+@part
+def free_state(kind: int) -> int:
+    """What says that a free page is of a class."""
+    return min(kind, 3) | (max(kind - 3, 0) << 2)
+
+
+@kernel(int64, TABLES, int64_1)
+def take_small_pages(flat: Flat, out: NDArray[np.int64]) -> int:
+    """Takes pages that are not of the largest size from the free lists; returns their number."""
+    tables = gather(flat)
+    count = np.int64(0)
+    for kind in range(CLASSES - 1):
+        page = tables.counts[FREE_PAGES + kind]
+        while page >= 0 and count < out.shape[0]:
+            # A page that was cut from a larger one does not say so yet.
+            tables.pages[page, STATE] = free_state(kind)
+            out[count] = page
+            count += 1
+            page = np.int64(tables.pages[page, OLDER])
+        tables.counts[FREE_PAGES + kind] = page
+    return count
+
+
+@kernel(none, TABLES, int64_1, int64_1, int64_1)
+def put_free_pages(
+    flat: Flat, pages: NDArray[np.int64], places: NDArray[np.int64], kinds: NDArray[np.int64]
+) -> None:
+    """Puts pages on the free lists, each with the memory at a place (unit) and of a class; rows of `pages`
+    without memory have class -1."""
+    tables = gather(flat)
+    for i in range(pages.shape[0]):
+        page = pages[i]
+        kind = kinds[i]
+        if kind < 0:
+            tables.pages[page, OLDER] = tables.counts[FREE_ROWS]
+            tables.counts[FREE_ROWS] = page
+            continue
+        tables.pages[page, PAGE_AT] = np.int32(np.uint32(places[i]))
+        tables.pages[page, STATE] = free_state(kind)
+        tables.pages[page, OLDER] = tables.counts[FREE_PAGES + kind]
+        tables.counts[FREE_PAGES + kind] = page

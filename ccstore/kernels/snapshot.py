@@ -37,6 +37,7 @@ from ccstore.kernels.layout import (
     OLDER,
     OLDEST,
     PAGE_START,
+    PAGES_IN_USE,
     SEGMENT,
     SEGMENT_FIRST,
     SEGMENT_OFFSET,
@@ -481,6 +482,20 @@ def insert_row(
 
 
 @part
+def copy_row(tables: Tables, at: int, begin: int, values: NDArray[np.float32], v: int, slots: int) -> int:
+    """Fills a row that is empty, from `begin` on; returns the number of samples."""
+    first = min(max(begin, 0), slots)
+    target = tables.slots[at + first : at + slots]
+    source = values[v + first : v + slots]
+    stored = np.int64(0)
+    for j in range(target.shape[0]):
+        value = source[j]
+        target[j] = value
+        stored += np.int64(value == value)
+    return stored
+
+
+@part
 def merge_row(tables: Tables, at: int, begin: int, values: NDArray[np.float32], v: int, slots: int) -> int:
     """Fills the empty slots from `begin` on of a row that lies at `at`; returns the number stored."""
     stored = np.int64(0)
@@ -534,6 +549,7 @@ def insert_pages(
     v = progress[2]
     made = np.int64(-2)  # page made last
     group_of_made = np.int64(-1)
+    fresh = np.int64(-1)
     stop = min(p + progress[3], pages.shape[1])
     while p < stop:
         g = pages[P_GROUP, p]
@@ -555,13 +571,20 @@ def insert_pages(
                     if rasters[series] == SAME_RASTER:
                         group = np.int64(row[GROUP])
                         before = group_of_made == group
+                        count = tables.counts[PAGES_IN_USE]
                         page = room_for_page(tables, group, first, slots, made if before else -2)
+                        if tables.counts[PAGES_IN_USE] != count:
+                            fresh = page
                         made = page
                         group_of_made = group
                     if page >= 0:
                         place = row_at(tables.pages, page, series - tables.groups[row[GROUP], GROUP_FIRST])
                         begin = np.int64(begins[series]) - first
-                        stored += merge_row(tables, place, begin, values, at, slots)
+                        # Rows of a page that was made for this one have nothing to merge with.
+                        if page == fresh:
+                            stored += copy_row(tables, place, begin, values, at, slots)
+                        else:
+                            stored += merge_row(tables, place, begin, values, at, slots)
                     else:
                         begin_segment_of = np.int64(segment_ends[s - 1]) if s > 0 else np.int64(0)
                         stored += insert_row(
@@ -579,6 +602,7 @@ def insert_pages(
             s += 1
         v += rows * slots
         p += 1
+        fresh = np.int64(-1)
     progress[0] = p
     progress[1] = n
     progress[2] = v
