@@ -83,7 +83,7 @@ class FileArchive:
         raise ArchiveVersionError(f"{path}: unsupported version {version}, need {VERSION}{advice}")
 
     def cluster_documents(self) -> dict[str, Any]:
-        return {cluster: self._cluster_document(cluster) for cluster in self._clusters()}
+        return {cluster: self._cluster_document(cluster) for cluster in self.clusters()}
 
     def cluster_file(self, cluster: str) -> bytes:
         path = self.root / cluster / "cluster.json"
@@ -145,14 +145,14 @@ class FileArchive:
                 if not directory.exists():
                     self._import_new(job.cluster, directory, {"meta.json": meta, name: body})
                 else:
-                    _write(directory / name, body)
+                    replace_file(directory / name, body)
                     (directory / other).unlink(missing_ok=True)
-                    _write(directory / "meta.json", meta)
+                    replace_file(directory / "meta.json", meta)
         except OSError as error:
             raise ArchiveError(f"{directory}: {error}") from error
 
     def count(self) -> int:
-        places = itertools.chain.from_iterable(self._job_directories(c) for c in self._clusters())
+        places = itertools.chain.from_iterable(self.places(c) for c in self.clusters())
         return sum(not isinstance(place, BrokenEntry) for place in places)
 
     def iterate(
@@ -160,7 +160,7 @@ class FileArchive:
     ) -> Iterator[Job | BrokenEntry]:
         with ThreadPoolExecutor(_READERS, thread_name_prefix="archive") as readers:
             pending: deque[Future[Job | BrokenEntry]] = deque()
-            places = itertools.chain.from_iterable(self._job_directories(c) for c in self._clusters())
+            places = itertools.chain.from_iterable(self.places(c) for c in self.clusters())
             for place in places:
                 if isinstance(place, BrokenEntry):
                     yield place
@@ -213,7 +213,8 @@ class FileArchive:
         path.chmod(0o644)
         log.info("%s: new job archive, version %d", self.root, VERSION)
 
-    def _clusters(self) -> list[str]:
+    def clusters(self) -> list[str]:
+        """Names of the directories that are clusters, byte-wise sorted."""
         try:
             with os.scandir(self.root) as entries:
                 names = [e.name for e in entries if e.is_dir() and not e.name.startswith(".")]
@@ -235,14 +236,15 @@ class FileArchive:
             raise ArchiveError(f"{cluster!r} cannot be the name of a cluster in an archive")
         return self.root / cluster / str(job_id // 1000) / f"{job_id % 1000:03d}" / str(start_time)
 
-    def _job_directories(self, cluster: str) -> Iterator[Path | BrokenEntry]:
+    def places(self, cluster: str) -> Iterator[Path | BrokenEntry]:
+        """The directories of all jobs of a cluster."""
         return _descend(self.root / cluster, 3)
 
     def _write_meta(self, directory: Path, job: Job) -> None:
         if not directory.is_dir():
             raise JobNotArchivedError(f"{directory}: there is no such job in the archive")
         try:
-            _write(directory / "meta.json", encode_meta(job))
+            replace_file(directory / "meta.json", encode_meta(job))
         except OSError as error:
             raise ArchiveError(f"{directory}: {error}") from error
 
@@ -323,7 +325,7 @@ def _read_data(directory: Path) -> bytes:
     return unpack_data(packed)
 
 
-def _write(path: Path, body: bytes) -> None:
+def replace_file(path: Path, body: bytes) -> None:
     """Replaces a file at once: readers and a crash see the old or the new content, never a part."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     draft = Path(name)

@@ -1,0 +1,146 @@
+"""The commands `cc-archive-manager` and `cc-archive-migration`. Source: spec/job-archive.md 20 and 22."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from ccserver.archive import ArchiveError, FileArchive
+from ccserver.archive import manage as tools
+from ccserver.archive.migration import check_version, meta_files, migrate_archive
+from ccserver.config.logs import set_up_logging
+
+_log = logging.getLogger(__name__)
+
+
+def migration(argv: Sequence[str] | None = None) -> NoReturn:
+    """Entry point of `cc-archive-migration`; leaves by SystemExit."""
+    parser = _parser("cc-archive-migration", "convert a job archive of version 2 to version 3, in place")
+    _option(parser, "archive", "the job archive", metavar="dir")
+    _switch(parser, "dry-run", "list the files, change nothing")
+    _option(parser, "workers", "how many work at once (default 4)", type=int, default=4, metavar="n")
+    given = parser.parse_args(argv)
+    set_up_logging(given.loglevel, given.logdate)
+    if not given.archive or given.workers < 1:
+        parser.print_usage(sys.stderr)
+        sys.exit(1)
+    root = Path(given.archive)
+    try:
+        check_version(root)
+        if given.dry_run:
+            for path in meta_files(root):
+                print(path)
+            sys.exit(0)
+        print(f"Every meta.json below {root} will be rewritten. Make a copy of the archive before.")
+        print("Are you sure you want to continue? [y/N]: ", end="", flush=True)
+        if sys.stdin.readline().strip() not in ("y", "Y"):
+            print("Nothing was changed.")
+            sys.exit(0)
+        result = migrate_archive(root, given.workers)
+    except (ArchiveError, OSError) as error:
+        _fail(str(error))
+    print(f"{result.files} files, {result.failed} failed")
+    if result.failed:
+        _fail("the archive stays at version 2: correct the files named above and run this again")
+    sys.exit(0)
+
+
+def manager(argv: Sequence[str] | None = None) -> NoReturn:
+    """Entry point of `cc-archive-manager`; leaves by SystemExit."""
+    given = _manager_parser().parse_args(argv)
+    set_up_logging(given.loglevel, given.logdate)
+    try:
+        sys.exit(_manage(given))
+    except (ArchiveError, OSError, ValueError) as error:
+        _fail(str(error))
+
+
+def _manager_parser() -> argparse.ArgumentParser:
+    parser = _parser("cc-archive-manager", "look at a job archive, check it, shorten it, copy it")
+    _option(parser, "s", "the job archive", default="./var/job-archive", metavar="dir")
+    _option(parser, "config", "accepted for the sake of scripts; not read", metavar="file")
+    _switch(parser, "validate", "hold every job against the JSON schemas; exit status 1 if one breaks them")
+    _option(parser, "remove-before", "remove jobs that started before that day, 2023-Jan-01", metavar="date")
+    _option(parser, "remove-after", "remove jobs that started after that day", metavar="date")
+    _switch(parser, "import", "copy all jobs of one archive into another")
+    _option(parser, "src-config", 'where from: {"kind": "file", "path": "..."}', metavar="json")
+    _option(parser, "dst-config", "where to", metavar="json")
+    return parser
+
+
+def _manage(given: argparse.Namespace) -> int:
+    if getattr(given, "import"):
+        if not given.src_config or not given.dst_config:
+            raise ValueError("-import needs -src-config and -dst-config")
+        return _import(_backend(given.src_config, "-src-config"), _backend(given.dst_config, "-dst-config"))
+    archive = FileArchive(Path(given.s))
+    archive.open()
+    if given.validate:
+        broken = tools.validate(archive, lambda problem: _log.error("%s", problem))
+        print(f"{broken} documents break their schema" if broken else "all documents are valid")
+        return 1 if broken else 0
+    if given.remove_before or given.remove_after:
+        before, after = (_midnight(text) if text else 0 for text in (given.remove_before, given.remove_after))
+        print(f"{tools.clean(archive, before, after)} jobs removed")
+        return 0
+    print(tools.overview_text(tools.overview(archive)), end="")
+    return 0
+
+
+def _import(source: FileArchive, target: FileArchive) -> int:
+    def show(so_far: tools.Copied) -> None:
+        done = so_far.jobs + so_far.present + so_far.failed
+        if done % 100 == 0:
+            print(f"{done} jobs", end="\r" if sys.stdout.isatty() else "\n", flush=True)
+
+    result = tools.copy(source, target, show)
+    print(f"{result.jobs} jobs imported, {result.present} were there, {result.failed} failed")
+    return 1 if result.failed else 0
+
+
+def _backend(text: str, flag: str) -> FileArchive:
+    try:
+        section = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{flag}: {error}") from None
+    if not isinstance(section, dict) or section.get("kind") != "file" or not section.get("path"):
+        raise ValueError(f'{flag}: only {{"kind": "file", "path": "..."}} is supported')
+    archive = FileArchive(Path(section["path"]))
+    archive.open()
+    return archive
+
+
+def _midnight(text: str) -> int:
+    try:
+        return int(time.mktime(time.strptime(text, "%Y-%b-%d")))
+    except ValueError:
+        raise ValueError(f"{text!r} is no date; write 2023-Jan-01") from None
+
+
+def _parser(name: str, description: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=name, description=description, add_help=False, allow_abbrev=False)
+    parser.add_argument("-h", "-help", "--help", action="help", help="show this text and exit")
+    _option(parser, "loglevel", "debug, info, warn, err or crit (default info)", default="info")
+    _switch(parser, "logdate", "date and time in log lines")
+    return parser
+
+
+def _option(parser: argparse.ArgumentParser, name: str, text: str, **more: object) -> None:
+    more.setdefault("default", "")
+    destination = name.replace("-", "_")
+    parser.add_argument(f"-{name}", f"--{name}", dest=destination, help=text, **more)  # type: ignore[arg-type]
+
+
+def _switch(parser: argparse.ArgumentParser, name: str, text: str) -> None:
+    parser.add_argument(f"-{name}", f"--{name}", dest=name.replace("-", "_"), action="store_true", help=text)
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(1)
