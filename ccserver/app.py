@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from ccserver.archive import JobArchive
+from ccserver.archive import FileArchive, JobArchive
 from ccserver.auth.guards import Gate
 from ccserver.auth.local import LocalAuthenticator
 from ccserver.auth.login import Authenticator, LoginDispatcher, LoginLimiter
@@ -69,7 +69,16 @@ from ccserver.rest.settings import read_notice
 from ccserver.rest.templates import Templates
 from ccserver.rest.web import ClusterNotice, Web
 from ccserver.site import Site
-from ccserver.tasks import daily, every, update_durations, update_footprints
+from ccserver.tasks import (
+    Retention,
+    compress,
+    daily,
+    every,
+    forget_node_states,
+    retain,
+    update_durations,
+    update_footprints,
+)
 from ccserver.version import VERSION
 from ccstore import MetricStore
 
@@ -332,9 +341,29 @@ def _periodic_work(site: Site, access: Access) -> list[tuple[float, Callable[[],
 
 
 def _daily_work(site: Site) -> list[tuple[int, int, Callable[[], object]]]:
-    """Hour and minute of the local clock, and what to run then."""
-    grace = site.config.main.stop_jobs_exceeding_walltime
-    return [(3, 0, partial(site.life_cycle.stop_overdue, grace))] if grace > 0 else []
+    """Hour and minute of the local clock, and what to run then. Source: spec/operations.md 10."""
+    main, archive = site.config.main, site.archive
+    work: list[tuple[int, int, Callable[[], object]]] = []
+    if states := main.nodestate_retention:
+        if states["policy"] == "move":
+            _log.warning("/main/nodestate-retention/policy: move is not available yet, nothing is deleted")
+        else:
+            work.append((2, 0, partial(forget_node_states, states.get("age", 24), site.nodes)))
+    if main.stop_jobs_exceeding_walltime > 0:
+        work.append((3, 0, partial(site.life_cycle.stop_overdue, main.stop_jobs_exceeding_walltime)))
+    if not isinstance(archive, FileArchive):
+        return work
+    work.append((5, 0, partial(compress, site.config.archive.compression, site.jobs, archive)))
+    section = site.config.archive.retention or {"policy": "none"}
+    hours = {"delete": 3, "copy": 4, "move": 5}
+    if section["policy"] not in hours:
+        return work
+    if section.get("format", "json") != "json" or section.get("target-kind", "file") != "file":
+        _log.warning("/archive/retention: only the format json to files is available yet, nothing is done")
+    else:
+        keep = partial(retain, Retention.of(section), site.jobs, archive)
+        work.append((hours[section["policy"]], 0, keep))
+    return work
 
 
 @contextmanager

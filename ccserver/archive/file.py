@@ -155,6 +155,32 @@ class FileArchive:
         places = itertools.chain.from_iterable(self.places(c) for c in self.clusters())
         return sum(not isinstance(place, BrokenEntry) for place in places)
 
+    def delete_job(self, cluster: str, job_id: int, start_time: int) -> None:
+        """Remove a job; raises JobNotArchivedError and ArchiveError."""
+        directory = self._place(cluster, job_id, start_time)
+        try:
+            with self._writing:
+                shutil.rmtree(directory)
+                for above in (directory.parent, directory.parent.parent):
+                    _remove_if_empty(above)
+        except FileNotFoundError:
+            raise JobNotArchivedError(f"{directory}: there is no such job in the archive") from None
+        except OSError as error:
+            raise ArchiveError(f"{directory}: {error}") from error
+
+    def compress_job(self, cluster: str, job_id: int, start_time: int) -> bool:
+        """Pack the metric data of a job; False when it is packed already or there is none."""
+        directory = self._place(cluster, job_id, start_time)
+        try:
+            with self._writing:
+                if (directory / _PACKED).exists() or not (directory / _PLAIN).exists():
+                    return False
+                _write(directory / _PACKED, gzip.compress((directory / _PLAIN).read_bytes(), 6, mtime=0))
+                (directory / _PLAIN).unlink()
+        except OSError as error:
+            raise ArchiveError(f"{directory}: {error}") from error
+        return True
+
     def iterate(
         self, known: Callable[[str, int, int], bool] = lambda cluster, job_id, start_time: False
     ) -> Iterator[Job | BrokenEntry]:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
-
-import trio
 
 from ccserver.clusters import Clusters
 from ccserver.jobs.filters import IntRange, JobFilter, StringInput
 from ccserver.jobs.repository import JobRepository
 from ccserver.model.job import MONITORING_RUNNING, Job
 from ccserver.model.metrics import Statistics
+from ccserver.tasks.cancelling import stop_when_cancelled
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +62,7 @@ def update_footprints(jobs: JobRepository, clusters: Clusters, metric_data: Foot
 def _refreshed(job: Job, metrics: Sequence[str], metric_data: FootprintSource, run: FootprintRun) -> bool:
     if job.monitoring_status != MONITORING_RUNNING:
         return False
-    _stop_when_cancelled()
+    stop_when_cancelled()
     try:
         statistics = metric_data.job_statistics(job, metrics)
         if all(one == _NOTHING for one in statistics.values()):
@@ -76,8 +74,3 @@ def _refreshed(job: Job, metrics: Sequence[str], metric_data: FootprintSource, r
         run.skipped += 1
         return False
     return True
-
-
-def _stop_when_cancelled() -> None:
-    with contextlib.suppress(RuntimeError):  # not in a thread of trio: nobody can cancel
-        trio.from_thread.check_cancelled()
