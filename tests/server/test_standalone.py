@@ -7,10 +7,12 @@ import contextlib
 import gzip
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ccserver.config import ConfigError
+from ccserver.rest.monitoring import Monitor
+from ccserver.rest.store_application import TokenDoor, create_store_application
 from ccserver.standalone.backend import Backend
+from ccserver.standalone.command import SWITCHES, VALUES
 from ccserver.standalone.config import load
+from ccstore import Metric, MetricStore, StoreOptions
+from tests.conftest import ROOT
 from tests.server.running import environment, eventually, free_port
 from tests.server.test_broker import Broker
 
@@ -444,3 +451,120 @@ def test_used_nodes_are_asked_from_the_backend(store: Store) -> None:
     assert asked[0] == ("/api/jobs/used_nodes?ts=5", "Bearer secret")
     with pytest.raises(OSError, match="refused"):
         backend.used_nodes(5)
+
+
+def keys_of(schema: dict[str, Any], place: str) -> Iterator[str]:
+    for name, inner in schema.get("properties", {}).items():
+        row = inner.get("items", {})
+        if inner.get("properties"):
+            yield from keys_of(inner, f"{place}.{name}")
+        elif row.get("properties"):
+            yield from keys_of(row, f"{place}.{name}[]")
+        else:
+            yield f"{place}.{name}"
+
+
+def test_every_key_flag_and_route_is_documented(tmp_path: Path) -> None:
+    text = (ROOT / "docs/ccstore.md").read_text()
+    schemas = files("ccserver.config") / "schemas"
+    keys = [
+        key
+        for section, name in (("main", "store-main"), ("nats", "nats"), ("metric-store", "metric-store"))
+        for key in keys_of(json.loads((schemas / f"{name}.json").read_text()), section)
+    ]
+    assert len(keys) > 25
+    assert [key for key in keys if f"`{key}`" not in text] == []
+    assert [flag for flag in (*SWITCHES, *VALUES) if f"`-{flag}" not in text] == []
+    store = MetricStore({"*": [Metric("m", 60)]}, StoreOptions())
+    gateway = create_store_application(store, TokenDoor(None), Monitor(store), anonymous_free=True)
+    rules = {rule.rule for rule in gateway._pages.url_map.iter_rules()}  # type: ignore[attr-defined]
+    routes = {rule.removeprefix("/metricstore") for rule in (*rules, *gateway._mounts)}  # type: ignore[attr-defined]
+    assert {route for route in routes if f"`{route}`" not in text} == set()
+    assert {"/api/query", "/api/write", "/metrics"} <= routes
+
+
+def test_samples_of_configurations_load() -> None:
+    config = load(ROOT / "config/ccstore.json")
+    assert (config.port, len(config.metrics)) == (8082, 9)
+    unit = (ROOT / "config/ccstore.service").read_text()
+    assert "Type=notify" in unit
+    assert "bin/ccstore --config" in unit
+
+
+def test_figures_are_for_holders_of_a_token(running: Store) -> None:
+    with running.client("") as client:
+        assert client.get("/metrics").status_code == 401
+    with running.client() as client:
+        answer = client.get("/metrics/")
+    assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    assert "ccstore_stored_samples_total" in answer.text
+    assert 'ccserver_info{version="' in answer.text
+
+
+HOSTILE = [
+    b"[",
+    b"null",
+    b'{"from":' + b"9" * 400 + b"}",
+    b'{"from":-9223372036854775808,"to":9223372036854775807}',
+    b'{"from":5,"to":4}',
+    b'{"from":"12"}',
+    b'{"from":1.5}',
+    b'{"from":NaN}',
+    b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    b'{"cluster":"\xff"}',
+    b'{"cluster":"\\ud800"}',
+    b'{"queries":{}}',
+    b'{"queries":[{"metric":"cpu_load","host":"n01","scale-by":1e400}]}',
+    b'{"queries":[{"metric":"cpu_load","type-ids":[true]}]}',
+    b'{"for-all-nodes":["cpu_load"]}',
+    b'{"resample-algo":"best"}',
+]
+
+
+@pytest.mark.parametrize("body", HOSTILE)
+def test_hostile_bodies_are_refused(running: Store, body: bytes) -> None:
+    with running.client() as client:
+        answer = client.post("/api/query", content=body)
+        assert answer.status_code == 400, answer.text
+        assert set(answer.json()) == {"status", "error"}
+
+
+def test_odd_numbers_are_answered(running: Store) -> None:
+    rows = [
+        {"metric": "cpu_load", "host": "n01", "resolution": 10**30},
+        {"metric": "cpu_load", "host": "n01", "resolution": -5},
+        {"metric": "cpu_load", "host": "n01", "scale-by": 1e300},
+        {"metric": "cpu_load", "host": "n01", "scale-by": -1e-300},
+        {"metric": "cpu_load", "hostname": "n01", "type": "node", "type-ids": [1]},
+        {"metric": "cpu_load", "host": "n01", "type": "core", "type-ids": [0] * 2000},
+        {"metric": "cpu_load", "host": None, "unknown": {"deep": []}},
+    ]
+    body = {"cluster": "testc", "from": START + 17, "to": START + 257, "queries": rows}
+    with running.client() as client:
+        answer = client.post("/api/query", json=body)
+        assert answer.status_code == 200, answer.text
+        results = answer.json()["results"]
+        assert [len(row) for row in results] == [1, 1, 1, 1, 1, 0, 0]
+        assert results[2][0]["data"] == [None] * 4
+        wide = {**body, "from": 0, "to": 60 * (10**7 + 1), "queries": rows[:1]}
+        ((refused,),) = client.post("/api/query", json=wide).json()["results"]
+        assert "ask for a shorter range" in refused["error"]
+        chunks = (b" " * (1 << 20) for _ in range(18))
+        assert client.post("/api/query", content=chunks).status_code == 413
+
+
+def test_systemd_is_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"\0ccstore-test-{store.port}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(name)
+        listener.settimeout(30)
+        monkeypatch.setenv("NOTIFY_SOCKET", "@" + name[1:])
+        monkeypatch.setenv("WATCHDOG_USEC", "400000")
+        store.start()
+        told = [listener.recv(1000) for _ in range(4)]
+        assert any(b"READY=1" in message for message in told)
+        assert any(b"WATCHDOG=1" in message for message in told)
+        store.stop()
+        end = b""
+        while b"STOPPING=1" not in end:
+            end = listener.recv(1000)
