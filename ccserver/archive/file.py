@@ -175,7 +175,7 @@ class FileArchive:
             with self._writing:
                 if (directory / _PACKED).exists() or not (directory / _PLAIN).exists():
                     return False
-                _write(directory / _PACKED, gzip.compress((directory / _PLAIN).read_bytes(), 6, mtime=0))
+                _write_synced(directory / _PACKED, gzip.compress((directory / _PLAIN).read_bytes(), 6, mtime=0))
                 (directory / _PLAIN).unlink()
         except OSError as error:
             raise ArchiveError(f"{directory}: {error}") from error
