@@ -175,7 +175,8 @@ class FileArchive:
             with self._writing:
                 if (directory / _PACKED).exists() or not (directory / _PLAIN).exists():
                     return False
-                _write_synced(directory / _PACKED, gzip.compress((directory / _PLAIN).read_bytes(), 6, mtime=0))
+                packed = gzip.compress((directory / _PLAIN).read_bytes(), 6, mtime=0)
+                replace_file(directory / _PACKED, packed)
                 (directory / _PLAIN).unlink()
         except OSError as error:
             raise ArchiveError(f"{directory}: {error}") from error
