@@ -152,7 +152,7 @@ class CheckpointWriter:
         with self._lock:
             self._tables.counts[layout.EPOCH] += 1
             epoch = int(self._tables.counts[layout.EPOCH])
-        sequence = max((number for number, _ in checkpoints(self._directory)), default=0) + 1
+        sequence = _last_sequence(self._directory) + 1
         path = self._directory / f"{sequence:012d}{SUFFIX}"
         unfinished = path.with_suffix(".unfinished")
         header = {
@@ -348,6 +348,12 @@ def checkpoints(directory: Path) -> list[tuple[int, Path]]:
         if path.stem.isdecimal() and path.is_file():
             found.append((int(path.stem), path))
     return sorted(found)
+
+
+def _last_sequence(directory: Path) -> int:
+    """The highest that is taken, also by what is no checkpoint and by files moved aside."""
+    names = [path.name.split(".")[0] for path in directory.glob(f"*{SUFFIX}*")]
+    return max((int(name) for name in names if name.isdecimal()), default=0)
 
 
 def sync_directory(directory: Path) -> None:

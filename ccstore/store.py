@@ -301,6 +301,7 @@ class MetricStore:
         """What is due: retention, memory cap, checkpoint. Cheap when nothing is; call it once a second or
         so."""
         now = self._clock()
+        self._forget_the_future(now)
         self._retention.recycle()
         if now >= self._next_retention:
             self._next_retention = now + self._retention_pause
@@ -331,6 +332,14 @@ class MetricStore:
                 self._checkpoint_failures += 1
                 self._next_checkpoint = min(self._next_checkpoint, self._no_checkpoint_before)
                 log.error("checkpoint failed, next try in %d s: %s", _RETRY, error)
+
+    def _forget_the_future(self, now: float) -> None:
+        """A clock that has been set back must not put off for hours what is due."""
+        self._next_retention = min(self._next_retention, now + self._retention_pause)
+        self._next_cap_check = min(self._next_cap_check, now + 300)
+        self._next_cleanup = min(self._next_cleanup, now + self._options.retention)
+        self._next_checkpoint = min(self._next_checkpoint, now + self._interval)
+        self._no_checkpoint_before = min(self._no_checkpoint_before, now + _RETRY)
 
     def _journal_wants_checkpoint(self) -> bool:
         assert self._journal is not None
