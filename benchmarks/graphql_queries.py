@@ -32,6 +32,7 @@ from ccserver.graphql.node_texts import NodeTexts
 from ccserver.graphql.request import Request
 from ccserver.graphql.schema import Query
 from ccserver.jobs.repository import JobRepository
+from ccserver.jobs.taggers import Taggers
 from ccserver.jobs.tags import TagRepository
 from ccserver.metricdata import MetricData
 from ccserver.model.job import MONITORING_RUNNING, Job, Resource, Tag
@@ -141,6 +142,7 @@ def build(folder: Path) -> Site:
         users=users,
         nodes=NodeRepository(database, clusters, clock=lambda: NOW),
         life_cycle=None,  # type: ignore[arg-type]
+        taggers=Taggers(JobRepository(database), []),
     )
 
 

@@ -28,6 +28,7 @@ from ccserver.database import Database, DatabaseOptions, migrate, open_database
 from ccserver.graphql.schema import schema
 from ccserver.jobs.column_keeper import ColumnKeeper
 from ccserver.jobs.repository import JobRepository
+from ccserver.jobs.taggers import Taggers
 from ccserver.jobs.tags import TagRepository
 from ccserver.metricdata import MetricData
 from ccserver.nodes.repository import NodeRepository
@@ -106,6 +107,7 @@ def site_of(folder: Path, database: Database) -> Site:
         users=UserRepository(database),
         nodes=NodeRepository(database, clusters),
         life_cycle=None,  # type: ignore[arg-type]
+        taggers=Taggers(JobRepository(database), []),
     )
 
 
