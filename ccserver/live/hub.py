@@ -24,6 +24,7 @@ from ccserver.model.user import Principal
 _log = logging.getLogger(__name__)
 
 _MOST_JOB_EVENTS = 256  # per viewer; beyond it the oldest are dropped, clients refetch anyway
+MOST_VIEWERS = 1000
 STATUS = "status."
 
 
@@ -80,6 +81,11 @@ class Hub:
             yield viewer
         finally:
             self._viewers.discard(viewer)
+
+    @property
+    def full(self) -> bool:
+        """Whether there are as many viewers as the hub takes."""
+        return len(self._viewers) >= MOST_VIEWERS
 
     @property
     def clusters(self) -> list[str]:

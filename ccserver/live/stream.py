@@ -52,6 +52,9 @@ class EventStream:
         if any(topic.startswith(STATUS) for topic in topics) and not principal.roles & {"admin", "support"}:
             await _refuse(send, 403, "only admin and support may watch the status of a cluster")
             return
+        if self._hub.full:
+            await _refuse(send, 503, "too many open streams", [(b"retry-after", b"30")])
+            return
         with self._hub.viewer(principal, topics) as viewer:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_cancel_when_gone, receive, nursery.cancel_scope)

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 from trio.testing import MockClock
 
 from ccserver.jobs.lifecycle import JobEvent
 from ccserver.live.hub import Hub
+from ccserver.live.stream import EventStream
 from ccserver.model.job import Job, Resource
 from ccserver.model.user import Principal
 from tests.server.running import Server, eventually
@@ -105,6 +107,61 @@ async def test_a_viewer_that_leaves_is_forgotten(hub: Hub) -> None:
     with hub.viewer(ADMIN, frozenset({"jobs"})):
         assert len(hub._viewers) == 1
     assert not hub._viewers
+
+
+class OneUser:
+    """A gate that knows who comes."""
+
+    def admit(self, *_: Any) -> Principal:
+        return ADMIN
+
+
+async def test_a_client_that_does_not_read_is_sent_the_newest_state_once(
+    hub: Hub, nursery: trio.Nursery
+) -> None:
+    """While its connection takes nothing, nothing piles up; what it gets then is the present."""
+    sent: list[bytes] = []
+    stuck, reads_again = trio.Event(), trio.Event()
+
+    async def send(message: Any) -> None:
+        body = message.get("body", b"")
+        if body.startswith(b"event"):
+            stuck.set()
+            await reads_again.wait()
+        sent.append(body)
+
+    scope = {"method": "GET", "query_string": b"topics=metrics,jobs", "headers": [], "client": ("", 0)}
+    stream = EventStream(hub, OneUser())  # type: ignore[arg-type]
+    nursery.start_soon(stream, scope, trio.sleep_forever, send)
+    await trio.testing.wait_all_tasks_blocked()
+    [viewer] = hub._viewers
+    viewer.put_state("metrics.small", b"event: metrics.tick\n\n")
+    await stuck.wait()
+    for number in range(100_000):
+        viewer.put_state("metrics.small", b"event: metrics.tick\ndata: %d\n\n" % number)
+        viewer.put_event(b"event: job.started\ndata: %d\n\n" % number)
+    assert len(viewer.states) + len(viewer.events) < 300
+    reads_again.set()
+    await trio.testing.wait_all_tasks_blocked()
+    ticks = [body for body in sent if b"metrics.tick\ndata" in body]
+    assert ticks == [b"event: metrics.tick\ndata: 99999\n\n"]
+    assert b"data: 99999" in [body for body in sent if b"job.started" in body][-1]
+    nursery.cancel_scope.cancel()
+
+
+async def test_there_is_room_for_so_many_viewers(
+    hub: Hub, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ccserver.live.hub.MOST_VIEWERS", 1)
+    answers: list[Any] = []
+
+    async def send(message: Any) -> None:
+        answers.append(message)
+
+    scope = {"method": "GET", "query_string": b"topics=jobs", "headers": [], "client": ("", 0)}
+    with hub.viewer(ADMIN, frozenset({"jobs"})):
+        await EventStream(hub, OneUser())(scope, trio.sleep_forever, send)  # type: ignore[arg-type]
+    assert answers[0]["status"] == 503
 
 
 class Stream:
