@@ -400,7 +400,7 @@ def _bridge(site: Site, monitor: Monitor) -> Iterator[None]:
     feeds: list[Feed] = []
     pending_bytes = _EVENT_BYTES
     if site.store is not None and config.metric_store is not None and config.metric_store.subscriptions:
-        feeds += metric_feeds(config.metric_store.subscriptions, site.store.write)
+        feeds += metric_feeds(config.metric_store.subscriptions, site.store.write, site.store.write_parts)
         pending_bytes = config.metric_store.ingest_queue
         subjects = ", ".join(feed.subject for feed in feeds)
         _log.warning("samples on NATS subjects %s are not authenticated: protect them there", subjects)

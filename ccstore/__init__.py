@@ -1,6 +1,7 @@
 """An embeddable in-memory store for node metrics."""
 
 from ccstore.claim import DirectoryInUse
+from ccstore.lines import whole_lines
 from ccstore.read import InvalidRange
 from ccstore.resampling import resample
 from ccstore.store import MetricStore
@@ -46,4 +47,5 @@ __all__ = [
     "StoredSeries",
     "WriteReport",
     "resample",
+    "whole_lines",
 ]

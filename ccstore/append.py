@@ -8,8 +8,9 @@ import threading
 import numpy as np
 from numpy.typing import NDArray
 
-from ccstore.journal import Journal
+from ccstore.journal import Block, Journal
 from ccstore.kernels import grammar, ingest
+from ccstore.kernels.log import MARKS
 from ccstore.tables import StoreTables
 from ccstore.types import Rejection, WriteReport
 
@@ -53,7 +54,7 @@ class Writer:
         self._tables = tables
         self._lock = lock
         self._journal = journal
-        self._message_lock = threading.Lock()
+        self._turn = threading.Lock() if journal is None else journal.turn
         self._buffer: NDArray[np.uint8] = np.zeros(_SMALL + _PADDING, np.uint8)
         self._request = np.zeros(ingest.REQUEST_SIZE, np.int64)
         self._request[ingest.RETENTION] = int(retention)
@@ -65,6 +66,10 @@ class Writer:
         self._tokens = np.zeros((grammar.MAX_TOKENS + 8, 5), np.int64)
         self._head = np.zeros(grammar.HEAD_SIZE, np.int64)
         self._spans = np.zeros(8, np.int64)
+        self._lanes = np.zeros((ingest.BATCH, ingest.LANES), np.int64)
+        self._values = np.zeros(ingest.BATCH, np.float64)
+        self._one_part = np.zeros((1, 2), np.int64)
+        self._no_log = Block(np.zeros(1, np.int32), np.zeros(MARKS, np.int64))
         self._rejections = np.zeros((ingest.NOTED_LIMIT, 4), np.int64)
         self._scopes: dict[str, tuple[int, NDArray[np.uint8], int]] = {}
         self.totals = np.zeros(grammar.OUTCOMES, np.int64)
@@ -75,52 +80,62 @@ class Writer:
     def write(self, payload: bytes | bytearray | memoryview, default_cluster: str, now: int) -> WriteReport:
         """Stores the good lines of a message. One message is taken at a time, in short holds of the store's
         lock."""
-        with self._message_lock:
-            text, size = self._ingest(payload, default_cluster, now)
+        with self._turn:
+            source = np.frombuffer(payload, np.uint8)
+            size = len(source)
+            text = self._buffer if size <= _SMALL else np.empty(size + _PADDING, np.uint8)
+            text[:size] = source
+            text[size] = 10
+            text[size + 1 : size + _PADDING] = 0
+            self._one_part[0, 1] = size
+            self._ingest(text, self._one_part, default_cluster, now)
             self.messages += 1
             self.message_bytes += size
-            report = self._report(text)
-            if self._journal is not None and report.stored:
-                self._journal.append(bytes(payload), encoded(default_cluster), now)
-            return report
+            return self._report(text)
 
-    def replay(self, payload: bytes, default_cluster: str, now: int) -> int:
-        """Stores a message of the journal, which has been counted when it arrived; returns the number of
-        samples."""
-        with self._message_lock:
-            self._ingest(payload, default_cluster, now)
-            return int(self._result[ingest.OUTCOME + grammar.STORED])
+    def write_parts(
+        self, text: NDArray[np.uint8], parts: NDArray[np.int64], default_cluster: str, now: int
+    ) -> WriteReport:
+        """Many messages at once, text[begin:end] for each row of `parts`, without copying them.
+
+        text[end] is overwritten with LF; 64 bytes behind it may be read. Line numbers of rejections count
+        within their message.
+        """
+        with self._turn:
+            text[parts[:, 1]] = 10
+            self._ingest(text, parts, default_cluster, now)
+            self.messages += len(parts)
+            self.message_bytes += int((parts[:, 1] - parts[:, 0]).sum())
+            return self._report(text)
 
     def switch_journal(self) -> int:
-        """Every message is either completely in the store already, or in the journal file of this number or
-        a later one."""
+        """Samples are either in the store already, or go to the journal file of this number or a later
+        one."""
         assert self._journal is not None
-        with self._message_lock:
+        with self._turn:
             return self._journal.switch()
 
     def _ingest(
-        self, payload: bytes | bytearray | memoryview, default_cluster: str, now: int
-    ) -> tuple[NDArray[np.uint8], int]:
-        """The message with its padding, and its size."""
-        source = np.frombuffer(payload, np.uint8)
-        size = len(source)
-        text = self._buffer if size <= _SMALL else np.empty(size + _PADDING, np.uint8)
-        text[:size] = source
-        text[size] = 10
-        text[size + 1 : size + _PADDING] = 0
+        self, text: NDArray[np.uint8], parts: NDArray[np.int64], default_cluster: str, now: int
+    ) -> None:
+        journal = self._journal
+        if journal is not None and not self.messages:
+            journal.begin()
         scope, default, default_length = self._scope(default_cluster)
         request = self._request
-        request[ingest.AT] = 0
-        request[ingest.END] = size
+        request[ingest.PART] = 0
+        request[ingest.AT] = -1
         request[ingest.NOW] = now
         request[ingest.SCOPE] = scope
         request[ingest.DEFAULT_LENGTH] = default_length
         self._result[:] = 0
-        while True:
+        status = ingest.PAUSE
+        while status != ingest.DONE:
             with self._lock:
                 status = ingest.ingest(
                     self._tables.flat,
                     text,
+                    parts,
                     request,
                     self._result,
                     default,
@@ -129,12 +144,14 @@ class Writer:
                     self._head,
                     self._spans,
                     self._rejections,
+                    self._lanes,
+                    self._values,
+                    *(self._no_log if journal is None else journal.block),
                 )
                 if status == ingest.GROW:
                     self._tables.grow()
-            if status == ingest.DONE:
-                return text, size
-            request[ingest.AT] = self._result[ingest.POSITION]
+            if journal is not None and (status == ingest.LOG_FULL or journal.wanted):
+                journal.hand_over()
 
     def _scope(self, cluster: str) -> tuple[int, NDArray[np.uint8], int]:
         known = self._scopes.get(cluster)
@@ -170,7 +187,7 @@ class Writer:
 
 
 def encoded(cluster: str) -> bytes:
-    """A default cluster as kernels and journal take it; longer names than 255 bytes are bad anyway."""
+    """A default cluster as kernels take it; longer names than 255 bytes are bad anyway."""
     return cluster.encode("utf-8", "surrogateescape")[:256]
 
 

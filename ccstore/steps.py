@@ -20,7 +20,7 @@ STEPS = (
     "restore: block inserted",
     "restore: file read",
     "restore: file moved aside",
-    "restore: message replayed",
+    "restore: record replayed",
     "restore: done",
     "import: saved",
     "import: marked",

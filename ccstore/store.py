@@ -18,10 +18,11 @@ from ccstore.append import REASONS, Writer
 from ccstore.archive import Archived, archive
 from ccstore.checkpoint import CheckpointWriter, checkpoints, move_aside
 from ccstore.claim import claim
-from ccstore.journal import DamagedJournal, Journal, entries_of, journals, last_number
+from ccstore.journal import DamagedJournal, Journal, journals, last_number
 from ccstore.kernels import grammar, layout, reading, usage
 from ccstore.latencies import Latencies
 from ccstore.read import Reader
+from ccstore.replay import Replay
 from ccstore.restore import ProgressMeter, Restorer, journal_after, total_size
 from ccstore.retention import Readers, Retention
 from ccstore.steps import step
@@ -72,7 +73,7 @@ class MetricStore:
         self._lock = threading.Lock()
         self._claim = claim(options.directory) if options.directory else None
         self._tables = StoreTables(clusters, options.memory_cap)
-        self._journal = _journal(options)
+        self._journal = _journal(options, self._tables, self._lock)
         self._writer = Writer(self._tables, self._lock, options.retention, options.max_future, self._journal)
         self._reader = Reader(self._tables, options.minimum_points)
         self.latencies = Latencies()
@@ -110,6 +111,16 @@ class MetricStore:
     def write(self, payload: bytes | bytearray | memoryview, default_cluster: str = "") -> WriteReport:
         """Stores the good lines of a message of line protocol; a bad line costs itself only."""
         return self._writer.write(payload, default_cluster, int(self._clock()))
+
+    def write_parts(
+        self, text: NDArray[np.uint8], parts: NDArray[np.int64], default_cluster: str = ""
+    ) -> WriteReport:
+        """Many messages in one call: text[begin:end] for each row (begin, end) of `parts`.
+
+        text[end] is overwritten, and 64 bytes behind it must be readable. Line numbers of rejections count
+        within their message.
+        """
+        return self._writer.write_parts(text, parts, default_cluster, int(self._clock()))
 
     def sync(self, patience: float = 10.0) -> bool:
         """Waits until the journal has on disk what has been written so far; False when there is no journal or
@@ -216,8 +227,8 @@ class MetricStore:
         in_use = self._hosts_in_use(cutoff)
         report = restorer.restore(cutoff, in_use)
         self._checkpoints.go_on_from(restorer.chain)
-        messages, damaged = self._replay(directory, restorer.journal)
-        if messages:
+        replayed, damaged = self._replay(directory, restorer.journal)
+        if replayed:
             # A journal does not know how old its samples are by now.
             self._retain(self._clock())
         if report.damaged or damaged:
@@ -240,34 +251,31 @@ class MetricStore:
         return replace(
             report,
             damaged=report.damaged + damaged,
-            messages=messages,
+            replayed=replayed,
             seconds=time.perf_counter() - started,
             imported=imported,
         )
 
     def _replay(self, directory: Path, begin: int) -> tuple[int, int]:
-        """Messages put back from the journals of earlier runs, and how many of these files are damaged."""
+        """Samples put back from the journals of earlier runs, and how many of these files are damaged."""
         assert self._journal is not None
-        messages = damaged = 0
+        samples = damaged = 0
         for number, path in journals(directory):
             if not begin <= number < self._journal.first:
                 continue
-            before = messages
+            replay = Replay(self._tables, self._lock)
             try:
-                for entry in entries_of(path, self._meter.advance):
-                    cluster = entry.cluster.decode("utf-8", "surrogateescape")
-                    self._writer.replay(entry.message, cluster, entry.time)
-                    messages += 1
-                    step("restore: message replayed")
+                replay.run(path, self._meter.advance)
             except (DamagedJournal, OSError) as error:
                 log.warning("%s: %s", path, error)
                 damaged += 1
-                if messages > before:
+                if replay.samples:
                     # Needed until a checkpoint has what it holds.
                     self._journal.keep_damaged(number)
                 elif isinstance(error, DamagedJournal):
                     move_aside(path)
-        return messages, damaged
+            samples += replay.samples
+        return samples, damaged
 
     def import_checkpoints(self, directory: Path) -> ImportReport:
         """Takes over all checkpoints that cc-metric-store or cc-backend left in a directory, read before or
@@ -572,13 +580,13 @@ def workers(options: StoreOptions) -> int:
     return options.num_workers or min((os.cpu_count() or 1) // 2 + 1, 10)
 
 
-def _journal(options: StoreOptions) -> Journal | None:
+def _journal(options: StoreOptions, tables: StoreTables, lock: threading.Lock) -> Journal | None:
     directory = options.directory
     if directory is None:
         return None
     named = [journal_after(path) or 0 for _, path in checkpoints(directory)]
     first = max(last_number(directory) + 1, *named, 1)
-    return Journal(directory, first=first, limit=options.journal_limit, writing=options.journal)
+    return Journal(directory, tables, lock, first=first, limit=options.journal_limit, writing=options.journal)
 
 
 def matches(component: Component, levels: Sequence[str]) -> bool:

@@ -38,7 +38,7 @@ from ccstore.types import Metric
 ANY = "*"
 """In place of a cluster's name: the metric table of every cluster that is not named."""
 
-_MOST_SERIES = 1 << 24
+MOST_SERIES = 1 << 24
 _MOST_PAGES = (1 << 31) - 1
 _MOST_HOSTS = 1 << 20
 _MOST_COMPONENTS = 1 << 22
@@ -72,9 +72,9 @@ class StoreTables:
         self.alias = _byte_table(1 << 24, 1 << 31, 1 << 12)
         self.names = _byte_table(1 << 23, 1 << 30, 1 << 12)
         self.directory = np.zeros(1 << 12, np.int32)
-        self.series = reserve(_MOST_SERIES, 16, np.int32)
-        self.segments = reserve(4 * _MOST_SERIES, 3, np.int32)
-        self.groups = reserve(_MOST_SERIES, 8, np.int32)
+        self.series = reserve(MOST_SERIES, 16, np.int32)
+        self.segments = reserve(4 * MOST_SERIES, 3, np.int32)
+        self.groups = reserve(MOST_SERIES, 8, np.int32)
         self.pages = reserve(min(units, _MOST_PAGES), 5, np.int32)
         self.slots = reserve(units, layout.UNIT, np.float32, huge=True).reshape(-1)
         self.counts[layout.PAGE_LIMIT] = len(self.pages)
@@ -165,7 +165,7 @@ class StoreTables:
     def text_of(self, entry: int) -> str:
         start = int(self.names.entries[entry, START])
         length = int(self.names.entries[entry, KEY]) & 0xFFFF
-        return self.names.text[start : start + length].tobytes().decode()
+        return self.names.text[start : start + length].tobytes().decode("utf-8", "replace")
 
     def is_synced(self) -> bool:
         """Whether the names below know all clusters, hosts, components and types."""
@@ -219,7 +219,9 @@ class StoreTables:
         found: dict[str, int] = {}
         for entry in range(int(self.names.used[ENTRIES])):
             if int(self.names.entries[entry, KEY]) >> 32 == SPACE_UNKNOWN:
-                found[self.text_of(entry)] = int(self.unknown[int(self.names.entries[entry, VALUE])])
+                # Lines that are bad in other ways, too, are counted here: their names may be any bytes.
+                name = self.text_of(entry)
+                found[name] = found.get(name, 0) + int(self.unknown[int(self.names.entries[entry, VALUE])])
         if self.unknown[UNKNOWN_LIMIT]:
             found[""] = int(self.unknown[UNKNOWN_LIMIT])
         return found

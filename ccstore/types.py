@@ -180,14 +180,14 @@ class StoredSeries:
 @dataclass(frozen=True, slots=True)
 class RestoreReport:
     """What came back: files read, files found damaged, series and samples (filled slots) of checkpoints,
-    messages replayed from journals, seconds it took. `imported`: what checkpoints of other programs in the
+    samples replayed from journals, seconds it took. `imported`: what checkpoints of other programs in the
     same directory had, if there were new ones."""
 
     files: int = 0
     damaged: int = 0
     series: int = 0
     samples: int = 0
-    messages: int = 0
+    replayed: int = 0
     seconds: float = 0.0
     imported: ImportReport | None = None
 

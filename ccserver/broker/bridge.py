@@ -1,8 +1,8 @@
 """Samples from NATS into the metric store. Source: spec/metric-store.md 7.
 
-nats-py needs asyncio, so one thread runs an event loop of its own. A message is stored right in its callback:
-the kernel releases the GIL, and handing each message to another thread would cost more than storing it.
-Cost per message: some 10 us of client library around 0.1 us per line.
+nats-py needs asyncio, so one thread runs an event loop of its own. Samples do not pass through its callbacks:
+stream.py finds messages in what it reads and stores many of them in one call. Other messages are handled
+right in their callback.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import nats
+import numpy as np
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import SlowConsumerError
+from numpy.typing import NDArray
 
+from ccserver.broker.stream import Sink, StreamParser, Worker, usable
 from ccserver.config import Nats, Subscription
 
 _log = logging.getLogger(__name__)
@@ -27,33 +30,42 @@ Handler = Callable[[bytes], None]
 
 _RECONNECT_WAIT = 0.5  # seconds between two attempts to reach the broker
 _REPORT_INTERVAL = 60.0  # seconds between two log lines about losses
-_DRAIN = 2.0  # seconds at shutdown for what has been received already
+_DRAIN = 2.0  # seconds at shutdown for what is on its way to us
+_STORE = 10.0  # seconds at shutdown to store what has been received
 
 
 @dataclass(slots=True)
 class BridgeCounters:
-    """Since the start. `lost` counts messages that the client had to drop because its queue was full."""
+    """Since the start. `lost` counts messages that had to be dropped because the queue was full,
+    `cut_off` how
+    often the broker gave us up for being slow: nobody knows how many messages that cost. `waiting` is
+    bytes."""
 
     messages: int = 0
     bytes: int = 0
     failed: int = 0
     lost: int = 0
+    cut_off: int = 0
+    waiting: int = 0
     reconnects: int = 0
     connected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A subject and what happens to each payload; `handle` must be quick."""
+    """A subject and what happens to each payload; `handle` must be quick. With `sink` many of them are
+    handled at once, by another thread."""
 
     subject: str
     handle: Handler
+    sink: Sink | None = None
 
 
 class Bridge:
     """Owns the thread, the loop and the connection. An absent broker is no error: it is tried for ever.
 
-    `pending_bytes` bounds what waits per subscription; beyond it messages are dropped and counted.
+    `pending_bytes` bounds what waits, of samples in all, of other messages per subscription; beyond it
+    messages are dropped and counted.
     """
 
     def __init__(self, settings: Nats, feeds: Sequence[Feed], pending_bytes: int) -> None:
@@ -73,7 +85,7 @@ class Bridge:
         self._thread.start()
         self._started.wait()
 
-    def stop(self, timeout: float = _DRAIN + 1.0) -> None:
+    def stop(self, timeout: float = _DRAIN + _STORE + 1.0) -> None:
         """Unsubscribe, handle what has arrived, disconnect; idempotent."""
         loop, stopping = self._loop, self._stopping
         if loop is None or stopping is None or not self._thread.is_alive():
@@ -99,7 +111,8 @@ class Bridge:
         self._stopping = asyncio.Event()
         self._started.set()
         client = Client()
-        connecting = asyncio.create_task(self._connect(client))
+        stream = self._stream(client)
+        connecting = asyncio.create_task(self._connect(client, stream))
         try:
             await self._stopping.wait()
         finally:
@@ -112,8 +125,46 @@ class Bridge:
                     _log.warning("not everything received from NATS could be stored before the end")
             elif not client.is_closed:
                 await client.close()
+            if stream is not None:
+                await self._finish(stream)
 
-    async def _connect(self, client: Client) -> None:
+    def _stream(self, client: Client) -> StreamParser | None:
+        """Finds the messages of feeds that take many at once; None when there are none, or nats-py is strange
+        to us."""
+        if not any(feed.sink for feed in self._feeds):
+            return None
+        if not usable(client):
+            _log.warning("NATS: this version of nats-py is not known, samples take the slow way")
+            return None
+        stream = StreamParser.install(
+            client, Worker(self._pending_bytes, self._lost, self._failed), self._count
+        )
+        loop = asyncio.get_running_loop()
+
+        def idle() -> None:
+            if stream.pending and not loop.is_closed():
+                loop.call_soon_threadsafe(stream.hand_over)
+
+        stream.worker.idle = idle
+        return stream
+
+    async def _finish(self, stream: StreamParser) -> None:
+        stream.hand_over()
+        if not await asyncio.to_thread(stream.worker.stop, _STORE):
+            _log.warning("not everything received from NATS could be stored before the end")
+
+    def _count(self, messages: int, size: int) -> None:
+        self.counters.messages += messages
+        self.counters.bytes += size
+
+    def _lost(self, messages: int) -> None:
+        self.counters.lost += messages
+        self._losses.count("samples", messages)
+
+    def _failed(self, messages: int) -> None:
+        self.counters.failed += messages
+
+    async def _connect(self, client: Client, stream: StreamParser | None) -> None:
         """The client itself tries for ever, now and after every loss, and subscribes again."""
         settings = self._settings
         try:
@@ -139,12 +190,14 @@ class Bridge:
         self._outage = False
         self.counters.connected = True
         for feed in self._feeds:
-            await client.subscribe(
+            subscription = await client.subscribe(
                 feed.subject,
                 cb=self._callback(feed.handle),
                 pending_msgs_limit=0,  # no limit in number, the bytes count
                 pending_bytes_limit=self._pending_bytes,
             )
+            if stream is not None and feed.sink is not None:
+                stream.worker.feed(subscription._id, feed.sink)
         subjects = ", ".join(feed.subject for feed in self._feeds)
         _log.info("NATS: connected to %s, listening to %s", settings.address, subjects)
 
@@ -166,6 +219,9 @@ class Bridge:
         if isinstance(error, SlowConsumerError):
             self.counters.lost += 1
             self._losses.count(error.subject)
+        elif "slow consumer" in str(error).lower():
+            self.counters.cut_off += 1
+            _log.error("NATS: the broker gave us up as too slow, messages are lost: %s", error)
         elif self.counters.connected:
             _log.warning("NATS: %s", error or type(error).__name__)
         elif not self._outage:
@@ -193,8 +249,8 @@ class _LossReport:
     pending: int = 0
     last: float = field(default=-_REPORT_INTERVAL)
 
-    def count(self, subject: str) -> None:
-        self.pending += 1
+    def count(self, subject: str, messages: int = 1) -> None:
+        self.pending += messages
         now = time.monotonic()
         if now - self.last >= _REPORT_INTERVAL:
             _log.error(
@@ -205,7 +261,11 @@ class _LossReport:
             self.last, self.pending = now, 0
 
 
-def metric_feeds(subscriptions: Sequence[Subscription], write: Callable[[bytes, str], object]) -> list[Feed]:
+def metric_feeds(
+    subscriptions: Sequence[Subscription],
+    write: Callable[[bytes, str], object],
+    write_parts: Callable[[NDArray[np.uint8], NDArray[np.int64], str], object] | None = None,
+) -> list[Feed]:
     """One feed per configured subscription; each keeps the default cluster of its own entry.
 
     A subject may be listed twice with different clusters: storing a line with a cluster tag a second time
@@ -216,6 +276,10 @@ def metric_feeds(subscriptions: Sequence[Subscription], write: Callable[[bytes, 
         def handle(payload: bytes) -> None:
             write(payload, entry.cluster)
 
-        return Feed(entry.subject, handle)
+        def sink(text: NDArray[np.uint8], parts: NDArray[np.int64]) -> None:
+            assert write_parts is not None
+            write_parts(text, parts, entry.cluster)
+
+        return Feed(entry.subject, handle, sink if write_parts is not None else None)
 
     return [feed(entry) for entry in subscriptions]

@@ -34,12 +34,21 @@ _POLICY = (b"content-security-policy", b"frame-ancestors 'none'; object-src 'non
 _TRANSPORT = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 
 
+def fixed_headers() -> list[tuple[bytes, bytes]]:
+    """What every answer over plain HTTP bears."""
+    return [*_FIXED, (b"vary", b"Origin"), _POLICY]
+
+
 class Gateway:
     """ASGI application around `pages`; `mounts` are served directly, by exact path without trailing slash."""
 
     def __init__(self, pages: Application, mounts: Mapping[str, Application]) -> None:
         self._pages = pages
         self._mounts = dict(mounts)
+
+    def mounted(self, path: str) -> Application | None:
+        """What serves a path directly."""
+        return self._mounts.get(path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

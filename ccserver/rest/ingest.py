@@ -19,7 +19,7 @@ import trio
 
 from ccserver.auth.guards import Credentials, Gate, Group, Refused
 from ccserver.rest.gateway import Receive, Scope, Send
-from ccstore import MetricStore, WriteReport
+from ccstore import MetricStore, WriteReport, whole_lines
 
 LARGEST_BODY = 256 * 1024 * 1024  # bytes, after decompression
 CHUNK = 512 * 1024  # bytes handed to the store at once
@@ -68,7 +68,7 @@ class Ingest:
 
     def __init__(self, store: MetricStore | None, door: Door) -> None:
         self._store = store
-        self._door = door
+        self.door = door
         self._warm = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -77,9 +77,9 @@ class Ingest:
             return
         credentials = Credentials.of_scope(scope)
         try:
-            await self._door.admit(credentials)
+            await self.door.admit(credentials)
         except Refused as refused:
-            kind, body = self._door.refusal(refused.message)
+            kind, body = self.door.refusal(refused.message)
             await _answer(send, 401, body, kind=kind)
             return
         if self._store is None:
@@ -98,6 +98,21 @@ class Ingest:
         else:
             await _answer(send, 200)
 
+    @property
+    def has_store(self) -> bool:
+        return self._store is not None
+
+    async def take(self, body: bytes, cluster: str, *, broken_off: bool = False) -> tuple[int, bytes]:
+        """Stores a plain body of moderate size; status and answer."""
+        if broken_off:
+            body = body[: whole_lines(body)]
+        report = await self._write(body, cluster)
+        if not report.rejected_total:
+            return 200, b""
+        totals = _Totals()
+        totals.add(report, body)
+        return 400, totals.refusal()
+
     async def _write(self, part: bytes, cluster: str) -> WriteReport:
         assert self._store is not None
         if self._warm and len(part) <= INLINE:
@@ -113,20 +128,21 @@ async def _whole_lines(receive: Receive, headers: Mapping[str, str]) -> AsyncIte
     if encoding not in ("identity", "gzip", ""):
         raise _Broken(415, f"content encoding {encoding!r} is not supported; send gzip or plain text")
     unpack = zlib.decompressobj(31) if encoding == "gzip" else None
-    pending, received = bytearray(), 0
+    pending, received, wanted = bytearray(), 0, CHUNK
     async for chunk, last in _chunks(receive):
-        searched = len(pending)
         for piece in _unpacked(unpack, chunk):
             received += len(piece)
             if received > LARGEST_BODY:
                 raise _Broken(413, f"the body is larger than {LARGEST_BODY} bytes")
             pending += piece
-            if len(pending) >= CHUNK and (cut := pending.rfind(b"\n", searched) + 1):
-                yield bytes(pending[:cut])
-                del pending[:cut]
-            searched = len(pending)
+            if len(pending) >= wanted:
+                if cut := whole_lines(pending):
+                    yield bytes(pending[:cut])
+                    del pending[:cut]
+                # A line may be as long as all that is here: it is looked at again when there is more.
+                wanted = max(CHUNK, 2 * len(pending))
         if last is None:  # the client broke off
-            cut = pending.rfind(b"\n") + 1
+            cut = whole_lines(pending)
             if cut:
                 yield bytes(pending[:cut])
             return

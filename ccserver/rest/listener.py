@@ -18,7 +18,9 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 from hypercorn.utils import wrap_app
 
-from ccserver.rest.gateway import Application
+from ccserver.rest.fastwrite import Begun, FastWrites
+from ccserver.rest.gateway import Application, Gateway
+from ccserver.rest.ingest import Ingest
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +43,12 @@ class Listener:
         self._config.keep_alive_max_requests = 1_000_000
         self._config.h11_max_incomplete_size = _MOST_BYTES_OF_HEADERS
         self._config.ssl_handshake_timeout = 20.0
+        writes = application.mounted("/api/write") if isinstance(application, Gateway) else None
+        self._writes = (
+            FastWrites(writes, self._config.keep_alive_timeout)
+            if isinstance(writes, Ingest) and writes.has_store and tls is None
+            else None
+        )
         self._application = wrap_app(application, self._config.wsgi_max_body_size, "asgi")  # type: ignore[arg-type]
         self._tls = tls
         self._streams: set[trio.abc.HalfCloseableStream] = set()
@@ -57,6 +65,8 @@ class Listener:
                 accepting.cancel_scope.cancel()
             for listener in sockets:
                 listener.close()
+            if self._writes is not None:
+                self._writes.stop()
             await context.terminated.set()  # idle connections close themselves
             with trio.move_on_after(GRACE):
                 while self._streams:
@@ -77,9 +87,16 @@ class Listener:
         await trio.serve_listeners(serve, [accepting], handler_nursery=connections)
 
     async def _connection(self, stream: trio.SocketStream, context: WorkerContext) -> None:
-        served = trio.SSLStream(stream, self._tls, server_side=True) if self._tls else stream
+        served: trio.abc.HalfCloseableStream | trio.SSLStream[trio.SocketStream] = stream
+        if self._tls:
+            served = trio.SSLStream(stream, self._tls, server_side=True)
         self._streams.add(stream)
         try:
+            if self._writes is not None:
+                rest = await self._writes.serve(stream, stream.socket.getpeername()[0])
+                if rest.data is None:
+                    return
+                served = Begun(stream, rest.data)
             await TCPServer(self._application, self._config, context, ConnectionState({}), served)  # type: ignore[arg-type]
         except* trio.Cancelled:
             raise

@@ -113,7 +113,7 @@ _COUNTED = (
     ("journal_records", "journal_records", "Records written to the journal"),
     ("journal_syncs", "journal_syncs", "Times the journal was flushed to disk"),
     ("journal_failures", "journal_failures", "Writes to the journal that failed"),
-    ("journal_lost_messages", "journal_lost_messages", "Messages stored that are not in the journal"),
+    ("journal_lost_samples", "journal_lost_samples", "Samples stored that are not in the journal"),
 )
 _MEASURED = (
     ("series", "series", "Series with data"),
@@ -124,7 +124,8 @@ _MEASURED = (
     ("checkpoint_seconds", "checkpoint_duration_seconds", "What the last checkpoint took"),
     ("checkpoint_bytes", "checkpoint_size_bytes", "Size of the last checkpoint file"),
     ("journal_bytes", "journal_size_bytes", "Journal on disk"),
-    ("journal_lag_seconds", "journal_lag_seconds", "Age of the oldest message that is not on disk yet"),
+    ("journal_lag_seconds", "journal_lag_seconds", "Age of the oldest sample that is not on disk yet"),
+    ("journal_queue_bytes", "journal_queue_bytes", "Samples that wait for the journal"),
 )
 
 

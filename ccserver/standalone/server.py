@@ -126,7 +126,9 @@ def _bridge(config: StandaloneConfig, store: MetricStore, monitor: Monitor) -> I
         return
     subjects = ", ".join(dict.fromkeys(entry.subject for entry in subscriptions))
     _log.warning("samples on NATS subjects %s are not authenticated: protect them there", subjects)
-    bridge = Bridge(config.nats, metric_feeds(subscriptions, store.write), config.store.ingest_queue)
+    bridge = Bridge(
+        config.nats, metric_feeds(subscriptions, store.write, store.write_parts), config.store.ingest_queue
+    )
     bridge.start()
     monitor.broker = bridge.counters
     try:

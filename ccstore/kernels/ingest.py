@@ -1,11 +1,11 @@
 """Messages to samples: the fast path for lines seen before, the careful path for everything else.
 
 A line is `key SP value=number SP time LF`, where the key (measurement and tags as sent) has nearly always
-been
-seen before. The fast path compares it with the key that followed the previous one last time, else looks it up
-by hash; it decides nothing on its own: whatever is not perfectly regular goes through `read_point` and
-`resolve`, where all rules live. Cost on the fast path: about 60 ns a line in stable order
-(benchmarks/store_ingest.py).
+been seen before. Lines are taken in batches, because what costs most is waiting for memory: `scan` reads a
+batch of lines and compares each key with the one that followed its predecessor last time, `look_up_keys`
+finds the others by hash, all of them in step, asking for each cache line before it is needed, and `apply`
+stores. They decide nothing on their own: whatever is not perfectly regular goes through `read_point` and
+`resolve`, where all rules live. Cost: benchmarks/store_ingest.py.
 """
 
 # Numbers in kernels are numpy scalars, which mypy tells from int.
@@ -68,6 +68,7 @@ from ccstore.kernels.layout import (
     HOST_SERIES,
     KEY,
     LAST_ALIAS,
+    METRIC,
     METRIC_SUBTYPE_IGNORED,
     NAME,
     PARENT,
@@ -96,13 +97,17 @@ from ccstore.kernels.layout import (
     Flat,
     Tables,
     bytes1,
+    float64_1,
     gather,
+    inlined,
+    int32_1,
     int64,
     int64_1,
     int64_2,
     kernel,
     part,
 )
+from ccstore.kernels.log import room_in_log, write_log
 from ccstore.kernels.lookup import (
     LOW,
     add,
@@ -111,16 +116,16 @@ from ccstore.kernels.lookup import (
     find,
     has_room,
     hash_bytes,
-    load,
     name,
     series_key,
 )
-from ccstore.kernels.numbers import BAD, read_number
-from ccstore.kernels.raster import new_series, store
+from ccstore.kernels.machine import prefetch, stop_lanes, trailing_zeros
+from ccstore.kernels.numbers import BAD, load, quick_number, read_number
+from ccstore.kernels.raster import new_series, prefetch_group, prefetch_page, prefetch_slot, store
 
 # request[...]: what a call is told
-AT = 0
-END = 1
+PART = 0  # row of `parts` to go on with
+AT = 1  # position in it; -1: its beginning
 NOW = 2
 RETENTION = 3
 MAX_FUTURE = 4
@@ -131,60 +136,60 @@ REQUEST_SIZE = 8
 
 # result[...]: what it answers; counts are added up over the calls of one message
 STATUS = 0
-POSITION = 1
-LINE = 2  # line number of POSITION, from 0
-LINES = 3  # points seen
-REJECTED = 4
-NOTED = 5  # rows filled in rejections
+LINE = 1  # line number of AT within its part, from 0
+LINES = 2  # points seen
+REJECTED = 3
+NOTED = 4  # rows filled in rejections
 OUTCOME = 8  # + outcome: count
 RESULT_SIZE = 8 + OUTCOMES
 
 DONE = 0
 GROW = 1  # a table is full: make room and call again
 PAUSE = 2  # enough lines for one go
+LOG_FULL = 3
 
 LONGEST_ALIAS = 1024
 NOTED_LIMIT = 100
+
+# A batch: enough lines to overlap their waits for memory, few enough to stay in the nearest cache.
+BATCH = 64
+
+# lanes[line of the batch, ...]
+LANE_START = 0
+LANE_NEXT = 1  # position behind the line
+LANE_ALIAS = 2  # -1: not known (yet)
+LANE_HASH = 3
+LANE_LENGTH = 4  # of the key; negative: it cannot be an alias
+LANE_TIME = 5  # unix seconds
+LANE_EXPECTED = 6  # 1: the alias that was predicted
+LANE_CANDIDATE = 7
+LANES = 8
 
 # aliases that are not series: VALUE low half = -2 - (UNKNOWN_METRIC | UNKNOWN_CLUSTER) - OUTCOMES * unknown
 # number
 FLAG_SUBTYPE_IGNORED = 1
 
-_SPACES = np.uint64(0x2020202020202020)
-_ONES = np.uint64(0x0101010101010101)
-_HIGHS = np.uint64(0x8080808080808080)
-_BACKSLASHES = np.uint64(0x5C5C5C5C5C5C5C5C)
 _ZERO = np.uint64(0)
-_EIGHT = np.uint64(8)
 _VALUE_WORD = np.uint64(int.from_bytes(b"value=\0\0", "little"))
 _SIX_BYTES = np.uint64(0xFFFFFFFFFFFF)
 
 
-@part
+@inlined
 def alias_series(value: int) -> int:
     """The signed lower half."""
     return np.int64(np.int32(value & LOW))
 
 
-@part
+@inlined
 def key_end(text: NDArray[np.uint8], start: int) -> int:
     """Where measurement and tags end, if they are plain: no escapes, no illegal bytes; else -1."""
-    at = np.uint64(start)
-    while True:
-        word = load(text, at)
-        x = word ^ _SPACES
-        y = word ^ _BACKSLASHES
-        # Bytes equal to blank or backslash, or below 0x20 (borrows may mark too much, never too little).
-        marks = (((x - _ONES) & ~x) | ((y - _ONES) & ~y) | ((word - _SPACES) & ~word)) & _HIGHS
-        if marks != _ZERO:
-            i = np.int64(at)
-            for j in range(i, i + 8):
-                c = text[j]
-                if c == 32:
-                    return j
-                if c == 92 or c < 32:
-                    return -1
-        at += _EIGHT
+    at = np.int64(start)
+    stops = stop_lanes(text, at)
+    while stops == _ZERO:
+        at += 32
+        stops = stop_lanes(text, at)
+    at += trailing_zeros(stops)
+    return at if text[at] == 32 else np.int64(-1)
 
 
 @part
@@ -200,7 +205,7 @@ def seconds(time: int) -> int:
     return time // 1000000000
 
 
-@part
+@inlined
 def window(time: int, request: NDArray[np.int64]) -> int:
     """STORED, FUTURE or TOO_OLD."""
     if time > request[NOW] + request[MAX_FUTURE]:
@@ -561,16 +566,19 @@ def careful_line(
     tables: Tables,
     text: NDArray[np.uint8],
     at: int,
+    end: int,
     request: NDArray[np.int64],
     default: NDArray[np.uint8],
     scratch: NDArray[np.uint8],
     tokens: NDArray[np.int64],
     head: NDArray[np.int64],
     spans: NDArray[np.int64],
+    log: NDArray[np.int32],
+    mark: NDArray[np.int64],
 ) -> tuple[int, int]:
     """Outcome of the line at `at` and the alias it now has (-1: none); `head` tells where the next line
     begins."""
-    outcome = read_point(text, at, request[END], tokens, head)
+    outcome = read_point(text, at, end, tokens, head)
     if outcome == SKIPPED:
         return outcome, -1
     if outcome != 0:
@@ -588,9 +596,11 @@ def careful_line(
         tables.unknown[number] += 1
     elif outcome == STORED:
         if flags & FLAG_SUBTYPE_IGNORED:
-            count_subtype(tables, np.int64(tables.series[number, 0]))
+            count_subtype(tables, np.int64(tables.series[number, METRIC]))
         if not store(tables, number, time - BASE, value):
             return NO_MEMORY, -1
+        write_log(tables, log, mark, number, time - BASE, value)
+        tables.counts[SAMPLES] += 1
     elif outcome != UNKNOWN_CLUSTER:
         return outcome, -1
 
@@ -609,10 +619,188 @@ def careful_line(
     return outcome, alias
 
 
-@kernel(int64, TABLES, bytes1, int64_1, int64_1, bytes1, bytes1, int64_2, int64_1, int64_1, int64_2)
-def ingest(
-    flat: Flat,
+@inlined
+def scan(
+    tables: Tables,
     text: NDArray[np.uint8],
+    at: int,
+    end: int,
+    request: NDArray[np.int64],
+    previous: int,
+    lanes: NDArray[np.int64],
+    values: NDArray[np.float64],
+) -> tuple[int, int, int]:
+    """Reads regular lines into lanes; returns their number, how many keys are not known yet, and how many
+    were predicted. It ends before a line that is not regular."""
+    entries = tables.alias.entries
+    scope = request[SCOPE]
+    unknown = 0
+    predicted = 0
+    run = 4  # lines since a prediction failed
+    time = np.int64(0)
+    timed = False  # whether these are the words of the last time stamp: " 1700000" and "0000000\n"
+    time_head = _ZERO
+    time_tail = _ZERO
+    count = 0
+    while count < BATCH and at < end:
+        alias = np.int64(-1)
+        expected = 0
+        length = np.int64(-1)
+        h = np.int64(0)
+        behind = np.int64(-1)
+        if previous >= 0:
+            guess = entries[previous, VALUE] >> 32
+            # After the key that is expected the one behind it: a line may be missing.
+            for _ in range(2):
+                if guess < 0:
+                    break
+                key = entries[guess, KEY]
+                length = key & 0xFFFF
+                if (
+                    at + length < end
+                    and text[at + length] == 32
+                    and key >> 32 == scope
+                    and equal_bytes(text, at, tables.alias.text, entries[guess, START], length)
+                ):
+                    alias = guess
+                    behind = at + length
+                    expected = 1
+                    run += 1
+                    break
+                if run < 4:
+                    break
+                guess = entries[guess, VALUE] >> 32
+        if alias < 0:
+            behind = key_end(text, at)
+            length = behind - at
+            if scope < 0 or length < 1 or length > LONGEST_ALIAS:
+                break
+            h = hash_bytes(text, at, length, scope)
+            if run >= 4:
+                # Order is the rule here: without this key the next one could not be predicted.
+                alias = find(tables.alias, text, at, length, scope, h)
+            else:
+                prefetch(tables.alias.slots, (h & (tables.alias.slots.shape[0] - 1)) << 3)
+            run = 0
+        if load(text, np.uint64(behind + 1)) & _SIX_BYTES != _VALUE_WORD:
+            break
+        kind, value, behind = quick_number(text, behind + 7)
+        if kind == BAD:
+            break
+        head = load(text, np.uint64(behind))
+        tail = load(text, np.uint64(behind + 4))
+        if timed and head == time_head and tail == time_tail:
+            behind += 12
+        else:
+            c = text[behind]
+            if c == 32:
+                # A time stamp of at most 18 digits; others are for the careful path.
+                begin = behind + 1
+                behind = begin
+                time = np.int64(0)
+                digit = np.int64(text[behind]) - 48
+                while 0 <= digit <= 9 and behind < begin + 18:
+                    time = time * 10 + digit
+                    behind += 1
+                    digit = np.int64(text[behind]) - 48
+                if behind == begin:
+                    break
+                c = text[behind]
+                timed = behind == begin + 10 and c == 10
+                time_head = head
+                time_tail = tail
+                time = seconds(time)
+            elif c == 10 or c == 13:
+                timed = False
+                time = request[NOW]
+            else:
+                break
+            if c == 13:
+                behind += 1
+                c = text[behind]
+            if c != 10:
+                break
+            behind += 1
+        lane = lanes[count]
+        lane[LANE_START] = at
+        lane[LANE_NEXT] = behind
+        lane[LANE_ALIAS] = alias
+        lane[LANE_HASH] = h
+        lane[LANE_LENGTH] = length
+        lane[LANE_TIME] = time
+        lane[LANE_EXPECTED] = expected
+        values[count] = value
+        predicted += expected
+        count += 1
+        if alias >= 0:
+            prefetch(tables.series, max(alias_series(entries[alias, VALUE]), 0) << 6)
+        else:
+            unknown += 1
+        previous = alias
+        at = behind
+    return count, unknown, predicted
+
+
+@inlined
+def look_up_keys(
+    tables: Tables, text: NDArray[np.uint8], count: int, scope: int, lanes: NDArray[np.int64]
+) -> None:
+    """Finds the aliases that `scan` could not predict: every pass reads what the one before has asked for."""
+    slots = tables.alias.slots
+    entries = tables.alias.entries
+    mask = slots.shape[0] - 1
+    for i in range(count):
+        lane = lanes[i]
+        if lane[LANE_ALIAS] < 0:
+            at = lane[LANE_HASH] & mask
+            tag = lane[LANE_HASH] >> 32
+            slot = slots[at]
+            while slot != 0 and slot >> 32 != tag:
+                at = (at + 1) & mask
+                slot = slots[at]
+            lane[LANE_CANDIDATE] = (slot & LOW) - 1
+            if slot != 0:
+                prefetch(entries, ((slot & LOW) - 1) << 5)
+    for i in range(count):
+        lane = lanes[i]
+        if lane[LANE_ALIAS] < 0 and lane[LANE_CANDIDATE] >= 0:
+            start = entries[lane[LANE_CANDIDATE], START]
+            prefetch(tables.alias.text, start)
+            prefetch(tables.alias.text, start + 64)
+            prefetch(tables.series, max(alias_series(entries[lane[LANE_CANDIDATE], VALUE]), 0) << 6)
+    for i in range(count):
+        lane = lanes[i]
+        if lane[LANE_ALIAS] < 0 and lane[LANE_CANDIDATE] >= 0:
+            lane[LANE_ALIAS] = find(
+                tables.alias, text, lane[LANE_START], lane[LANE_LENGTH], scope, lane[LANE_HASH]
+            )
+
+
+@inlined
+def prefetch_slots(tables: Tables, count: int, lanes: NDArray[np.int64]) -> None:
+    """The group of each series, then where its newest samples are."""
+    for i in range(count):
+        if lanes[i, LANE_ALIAS] >= 0:
+            series = alias_series(tables.alias.entries[lanes[i, LANE_ALIAS], VALUE])
+            if series >= 0:
+                prefetch_group(tables, series)
+    for i in range(count):
+        if lanes[i, LANE_ALIAS] >= 0:
+            series = alias_series(tables.alias.entries[lanes[i, LANE_ALIAS], VALUE])
+            if series >= 0:
+                prefetch_page(tables, series)
+    for i in range(count):
+        if lanes[i, LANE_ALIAS] >= 0:
+            series = alias_series(tables.alias.entries[lanes[i, LANE_ALIAS], VALUE])
+            if series >= 0:
+                prefetch_slot(tables, series)
+
+
+@part
+def careful(
+    tables: Tables,
+    text: NDArray[np.uint8],
+    end: int,
     request: NDArray[np.int64],
     result: NDArray[np.int64],
     default: NDArray[np.uint8],
@@ -621,144 +809,193 @@ def ingest(
     head: NDArray[np.int64],
     spans: NDArray[np.int64],
     rejections: NDArray[np.int64],
-) -> int:
-    """Stores the lines of text[AT:END]; returns DONE, GROW or PAUSE with `result[POSITION]` to go on from.
+    log: NDArray[np.int32],
+    mark: NDArray[np.int64],
+) -> None:
+    """Takes the line at request[AT], whatever it is, and counts it."""
+    at = request[AT]
+    outcome, alias = careful_line(
+        tables, text, at, end, request, default, scratch, tokens, head, spans, log, mark
+    )
+    if outcome != SKIPPED:
+        result[LINES] += 1
+        result[OUTCOME + outcome] += 1
+        if outcome != STORED and outcome < FIRST_DROPPED:
+            result[REJECTED] += 1
+            if result[NOTED] < rejections.shape[0]:
+                row = rejections[result[NOTED]]
+                row[0] = result[LINE]
+                row[1] = outcome
+                row[2] = at
+                row[3] = head[NEXT_LINE] - 1
+                result[NOTED] += 1
+        if alias >= 0:
+            follow(tables, alias)
+    for i in range(at, min(head[NEXT_LINE], end)):
+        if text[i] == 10:
+            result[LINE] += 1
+    request[AT] = head[NEXT_LINE]
 
-    text[END] is LF and 64 more bytes follow it. `rejections` takes (line, outcome, start, end) of bad lines.
+
+@inlined
+def follow(tables: Tables, alias: int) -> None:
+    """Remembers that this key came after the previous one."""
+    previous = tables.counts[LAST_ALIAS]
+    if previous >= 0:
+        known = tables.alias.entries[previous, VALUE]
+        tables.alias.entries[previous, VALUE] = (alias << 32) | (known & LOW)
+    tables.counts[LAST_ALIAS] = alias
+
+
+@inlined
+def apply(
+    tables: Tables,
+    request: NDArray[np.int64],
+    result: NDArray[np.int64],
+    lane: NDArray[np.int64],
+    value: float,
+    log: NDArray[np.int32],
+    mark: NDArray[np.int64],
+) -> bool:
+    """Stores a line whose key is known; false when it needs care."""
+    alias = lane[LANE_ALIAS]
+    meaning = alias_series(tables.alias.entries[alias, VALUE])
+    if meaning >= 0:
+        if tables.series[meaning, ALIVE] == 0:
+            return False
+        outcome = window(lane[LANE_TIME], request)
+        if outcome == STORED:
+            if store(tables, meaning, lane[LANE_TIME] - BASE, value):
+                write_log(tables, log, mark, meaning, lane[LANE_TIME] - BASE, value)
+                tables.counts[SAMPLES] += 1
+            else:
+                outcome = NO_MEMORY
+            if (tables.alias.entries[alias, KEY] >> 16) & FLAG_SUBTYPE_IGNORED:
+                count_subtype(tables, np.int64(tables.series[meaning, METRIC]))
+    else:
+        packed = -2 - meaning
+        outcome = packed % OUTCOMES
+        if outcome == UNKNOWN_METRIC:
+            tables.unknown[packed // OUTCOMES] += 1
+    result[OUTCOME + outcome] += 1
+    result[LINES] += 1
+    result[LINE] += 1
+    if lane[LANE_EXPECTED] != 0:
+        tables.counts[LAST_ALIAS] = alias
+    else:
+        follow(tables, alias)
+    request[AT] = lane[LANE_NEXT]
+    return True
+
+
+@kernel(
+    int64,
+    TABLES,
+    bytes1,
+    int64_2,
+    int64_1,
+    int64_1,
+    bytes1,
+    bytes1,
+    int64_2,
+    int64_1,
+    int64_1,
+    int64_2,
+    int64_2,
+    float64_1,
+    int32_1,
+    int64_1,
+)
+def ingest(
+    flat: Flat,
+    text: NDArray[np.uint8],
+    parts: NDArray[np.int64],
+    request: NDArray[np.int64],
+    result: NDArray[np.int64],
+    default: NDArray[np.uint8],
+    scratch: NDArray[np.uint8],
+    tokens: NDArray[np.int64],
+    head: NDArray[np.int64],
+    spans: NDArray[np.int64],
+    rejections: NDArray[np.int64],
+    lanes: NDArray[np.int64],
+    values: NDArray[np.float64],
+    log: NDArray[np.int32],
+    mark: NDArray[np.int64],
+) -> int:
+    """Stores the lines of the messages text[begin:end], one a row of `parts`; returns DONE, or GROW, PAUSE or
+    LOG_FULL with the request set to go on.
+
+    text[end] is LF and may be read up to 64 bytes further. `rejections` takes (line, outcome, start, end) of
+    bad lines; `log` and `mark` are the journal's (kernels/log.py).
     """
     tables = gather(flat)
-    alias_entries = tables.alias.entries
-    alias_text = tables.alias.text
-    end = request[END]
-    scope = request[SCOPE]
-    at = request[AT]
-    line = result[LINE]
-    lines = 0
-    stored = 0
-    predicted = 0
-    previous = tables.counts[LAST_ALIAS]
-    status = DONE
-    # A stale alias of another message is harmless: its key is compared like any other.
-    while at < end:
-        if lines >= request[LINE_LIMIT]:
-            status = PAUSE
-            break
-        alias = -1
-        behind = -1
-        if previous >= 0:
-            guess = alias_entries[previous, VALUE] >> 32
-            if guess >= 0:
-                key = alias_entries[guess, KEY]
-                length = key & 0xFFFF
-                if (
-                    at + length < end
-                    and text[at + length] == 32
-                    and key >> 32 == scope
-                    and equal_bytes(text, at, alias_text, alias_entries[guess, START], length)
-                ):
-                    alias = guess
-                    behind = at + length
-                    predicted += 1
-        if alias < 0 and scope >= 0:
-            behind = key_end(text, at)
-            if at < behind <= at + LONGEST_ALIAS:
-                length = behind - at
-                alias = find(tables.alias, text, at, length, scope, hash_bytes(text, at, length, scope))
-                if alias >= 0 and previous >= 0:
-                    known = alias_entries[previous, VALUE]
-                    alias_entries[previous, VALUE] = (alias << 32) | (known & LOW)
-        if alias >= 0 and (load(text, np.uint64(behind + 1)) & _SIX_BYTES) == _VALUE_WORD:
-            kind, value, behind = read_number(text, behind + 7)
-            if kind != BAD and behind - at < 4096:
-                c = text[behind]
-                time = np.int64(0)
-                regular = False
-                if c == 32:
-                    # A time stamp of at most 18 digits; others are for the careful path.
-                    behind += 1
-                    begin = behind
-                    digit = np.int64(text[behind]) - 48
-                    while 0 <= digit <= 9:
-                        time = time * 10 + digit
-                        behind += 1
-                        digit = np.int64(text[behind]) - 48
-                    regular = 0 < behind - begin <= 18
-                    time = seconds(time)
-                    c = text[behind]
-                elif c == 10 or c == 13:
-                    time = request[NOW]
-                    regular = True
-                if c == 13:
-                    behind += 1
-                    c = text[behind]
-                if regular and c == 10:
-                    known = alias_series(alias_entries[alias, VALUE])
-                    if known >= 0:
-                        if tables.series[known, ALIVE] != 0:
-                            outcome = window(time, request)
-                            if outcome == STORED:
-                                if store(tables, known, time - BASE, value):
-                                    stored += 1
-                                else:
-                                    result[OUTCOME + NO_MEMORY] += 1
-                                if (alias_entries[alias, KEY] >> 16) & FLAG_SUBTYPE_IGNORED:
-                                    count_subtype(tables, np.int64(tables.series[known, 0]))
-                            else:
-                                result[OUTCOME + outcome] += 1
-                            lines += 1
-                            line += 1
-                            previous = alias
-                            at = behind + 1
-                            continue
-                    else:
-                        packed = -2 - known
-                        outcome = packed % OUTCOMES
-                        if outcome == UNKNOWN_METRIC:
-                            tables.unknown[packed // OUTCOMES] += 1
-                        result[OUTCOME + outcome] += 1
-                        lines += 1
-                        line += 1
-                        previous = alias
-                        at = behind + 1
-                        continue
-
-        if not room_for_one(tables):
-            status = GROW
-            break
-        outcome, alias = careful_line(tables, text, at, request, default, scratch, tokens, head, spans)
-        if outcome != SKIPPED:
-            lines += 1
-            if outcome == STORED:
-                stored += 1
-            else:
-                result[OUTCOME + outcome] += 1
-            if outcome != STORED and outcome < FIRST_DROPPED:
-                result[REJECTED] += 1
-                if result[NOTED] < rejections.shape[0]:
-                    row = rejections[result[NOTED]]
-                    row[0] = line
-                    row[1] = outcome
-                    row[2] = at
-                    row[3] = head[NEXT_LINE] - 1
-                    result[NOTED] += 1
-            if alias >= 0 and previous >= 0:
-                known = alias_entries[previous, VALUE]
-                alias_entries[previous, VALUE] = (alias << 32) | (known & LOW)
-            if alias >= 0:
-                previous = alias
-        for i in range(at, min(head[NEXT_LINE], end)):
-            if text[i] == 10:
-                line += 1
-        at = head[NEXT_LINE]
-    tables.counts[LAST_ALIAS] = previous
-    tables.counts[SAMPLES] += stored
-    tables.counts[PREDICTED] += predicted
-    result[STATUS] = status
-    result[POSITION] = at
-    result[LINE] = line
-    result[LINES] += lines
-    result[OUTCOME + STORED] += stored
-    return status
+    goal = result[LINES] + request[LINE_LIMIT]
+    while request[PART] < parts.shape[0]:
+        end = parts[request[PART], 1]
+        if request[AT] < 0:
+            request[AT] = parts[request[PART], 0]
+            result[LINE] = 0
+        while request[AT] < end:
+            if result[LINES] >= goal:
+                return PAUSE
+            if not room_in_log(log, mark):
+                return LOG_FULL
+            count, unknown, predicted = scan(
+                tables, text, request[AT], end, request, tables.counts[LAST_ALIAS], lanes, values
+            )
+            tables.counts[PREDICTED] += predicted
+            if unknown > 0:
+                look_up_keys(tables, text, count, request[SCOPE], lanes)
+            prefetch_slots(tables, count, lanes)
+            known = tables.alias.used[ENTRIES]
+            for i in range(count):
+                lane = lanes[i]
+                if lane[LANE_ALIAS] < 0 and tables.alias.used[ENTRIES] > known:
+                    # A line of this very batch may have made it known.
+                    lane[LANE_ALIAS] = find(
+                        tables.alias, text, request[AT], lane[LANE_LENGTH], request[SCOPE], lane[LANE_HASH]
+                    )
+                if lane[LANE_ALIAS] >= 0 and apply(tables, request, result, lane, values[i], log, mark):
+                    continue
+                if not room_for_one(tables):
+                    return GROW
+                careful(
+                    tables,
+                    text,
+                    end,
+                    request,
+                    result,
+                    default,
+                    scratch,
+                    tokens,
+                    head,
+                    spans,
+                    rejections,
+                    log,
+                    mark,
+                )
+            if count < BATCH and request[AT] < end:
+                if not room_for_one(tables):
+                    return GROW
+                careful(
+                    tables,
+                    text,
+                    end,
+                    request,
+                    result,
+                    default,
+                    scratch,
+                    tokens,
+                    head,
+                    spans,
+                    rejections,
+                    log,
+                    mark,
+                )
+        request[PART] += 1
+        request[AT] = -1
+    return DONE
 
 
 CLUSTER_NAME = 0

@@ -52,6 +52,7 @@ AGE = 11  # samples of the newest segment, up to YOUNG
 STEP = 12  # f
 ALIVE = 13
 BEGIN = 14  # slots before this one have been freed: older checkpoints may still have them
+LOGGED = 15  # chapter of the journal that says what series this is
 
 YOUNG = 8
 
@@ -182,6 +183,7 @@ Flat = tuple[NDArray[Any], ...]
 tuples."""
 
 int64 = types.int64
+uint64 = types.uint64
 float64 = types.float64
 none = types.void
 bytes1 = types.Array(types.uint8, 1, "C")
@@ -234,6 +236,11 @@ def part(function: Function) -> Function:
 def reordering(function: Function) -> Function:
     """Like `part`; sums may be taken in any order, which is what lets them be vectorised."""
     return numba.njit(fastmath={"reassoc", "nsz"}, **_OPTIONS)(function)  # type: ignore[no-any-return]
+
+
+def inlined(function: Function) -> Function:
+    """Like `part`, for the hot path: a call with all tables as arguments would cost more than its work."""
+    return numba.njit(**_OPTIONS, forceinline=True)(function)  # type: ignore[no-any-return]
 
 
 def kernel(result: Any, *arguments: Any) -> Callable[[Function], Function]:

@@ -27,6 +27,7 @@ from ccstore.kernels.layout import (
     Tables,
     bytes1,
     gather,
+    inlined,
     int32_1,
     int64,
     int64_1,
@@ -35,69 +36,67 @@ from ccstore.kernels.layout import (
     none,
     part,
 )
+from ccstore.kernels.machine import equal_lanes
+from ccstore.kernels.numbers import load
 
 _SEED = np.uint64(0x9E3779B97F4A7C15)
 _PRIME = np.uint64(0xD6E8FEB86659FD93)
 _SHIFT = np.uint64(32)
 _ONE = np.uint64(1)
-_BYTE = np.uint64(0xFF)
 _EIGHT = np.uint64(8)
-_B1, _B2, _B3, _B4, _B5, _B6, _B7 = (np.uint64(8 * i) for i in range(1, 8))
-_I1, _I2, _I3, _I4, _I5, _I6, _I7 = (np.uint64(i) for i in range(1, 8))
+_SIXTEEN = np.uint64(16)
+_TWENTY_FOUR = np.uint64(24)
+_THIRTY_TWO = np.uint64(32)
+_ALL_LANES = np.uint64(0xFFFFFFFF)
 
 LOW = 0xFFFFFFFF
 
 
 @part
-def load(text: NDArray[np.uint8], at: np.uint64) -> np.uint64:
-    """Eight bytes as a little-endian word: LLVM makes one load of it. Reads up to 7 bytes past the end of a
-    key."""
-    return (
-        np.uint64(text[at])
-        | (np.uint64(text[at + _I1]) << _B1)
-        | (np.uint64(text[at + _I2]) << _B2)
-        | (np.uint64(text[at + _I3]) << _B3)
-        | (np.uint64(text[at + _I4]) << _B4)
-        | (np.uint64(text[at + _I5]) << _B5)
-        | (np.uint64(text[at + _I6]) << _B6)
-        | (np.uint64(text[at + _I7]) << _B7)
-    )
-
-
-@part
 def hash_bytes(text: NDArray[np.uint8], start: int, length: int, scope: int) -> int:
-    """A 63-bit hash of the bytes and the scope."""
-    h = _SEED ^ (np.uint64(scope) * _PRIME)
+    """A 63-bit hash of the bytes and the scope; four words at a time, so that multiplications overlap."""
+    a = _SEED ^ (np.uint64(scope) * _PRIME)
+    b = _SEED ^ np.uint64(length)
+    c = _SEED
+    d = _PRIME
     at = np.uint64(start)
-    whole = length >> 3
-    for _ in range(whole):
-        h = (h ^ load(text, at)) * _PRIME
-        h ^= h >> _SHIFT
+    for _ in range(length >> 5):
+        a = (a ^ load(text, at)) * _PRIME
+        b = (b ^ load(text, at + _EIGHT)) * _PRIME
+        c = (c ^ load(text, at + _SIXTEEN)) * _PRIME
+        d = (d ^ load(text, at + _TWENTY_FOUR)) * _PRIME
+        a ^= a >> _SHIFT
+        b ^= b >> _SHIFT
+        c ^= c >> _SHIFT
+        d ^= d >> _SHIFT
+        at += _THIRTY_TWO
+    for _ in range((length & 31) >> 3):
+        a = (a ^ load(text, at)) * _PRIME
+        a ^= a >> _SHIFT
         at += _EIGHT
     rest = length & 7
     if rest:
         mask = (_ONE << np.uint64(8 * rest)) - _ONE
-        h = (h ^ (load(text, at) & mask)) * _PRIME
-        h ^= h >> _SHIFT
-    h = (h ^ np.uint64(length)) * _PRIME
+        b = (b ^ (load(text, at) & mask)) * _PRIME
+        b ^= b >> _SHIFT
+    h = (a ^ (b * _PRIME)) * _SEED ^ (c ^ (d * _PRIME)) * _PRIME
+    h ^= h >> _SHIFT
+    h *= _PRIME
     h ^= h >> _SHIFT
     return np.int64(h >> _ONE)
 
 
-@part
+@inlined
 def equal_bytes(a: NDArray[np.uint8], i: int, b: NDArray[np.uint8], j: int, length: int) -> bool:
-    """Both texts have seven more bytes behind the key, so that whole words can be read."""
-    x = np.uint64(i)
-    y = np.uint64(j)
-    for _ in range(length >> 3):
-        if load(a, x) != load(b, y):
+    """Both texts have 31 more bytes behind the key."""
+    done = 0
+    while done + 32 <= length:
+        if equal_lanes(a, i + done, b, j + done) != _ALL_LANES:
             return False
-        x += _EIGHT
-        y += _EIGHT
-    rest = length & 7
-    if rest:
-        mask = (_ONE << np.uint64(8 * rest)) - _ONE
-        return ((load(a, x) ^ load(b, y)) & mask) == np.uint64(0)
+        done += 32
+    if done < length:
+        lanes = (_ONE << np.uint64(length - done)) - _ONE
+        return (equal_lanes(a, i + done, b, j + done) & lanes) == lanes
     return True
 
 

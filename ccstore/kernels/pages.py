@@ -39,11 +39,12 @@ from ccstore.kernels.layout import (
     UNIT_LIMIT,
     UNITS_IN_USE,
     Tables,
+    inlined,
     part,
 )
 
 
-@part
+@inlined
 def page_slots(pages: NDArray[np.int32], page: int) -> int:
     """Slots of each row."""
     return np.int64(UNIT) << np.int64(pages[page, STATE] & 3)
@@ -56,7 +57,7 @@ def page_class(pages: NDArray[np.int32], page: int) -> int:
     return (state & 3) + ((state >> 2) & 3)
 
 
-@part
+@inlined
 def row_at(pages: NDArray[np.int32], page: int, row: int) -> int:
     """Where a row begins in `slots`."""
     unit = np.int64(pages[page, PAGE_AT]) & 0xFFFFFFFF
@@ -222,7 +223,7 @@ def page_for(tables: Tables, group: int, slot: int) -> int:
     return page
 
 
-@part
+@inlined
 def slot_at(tables: Tables, series: int, slot: int) -> int:
     """Place of a slot in `slots`, made when it is missing; -1 when memory is used up."""
     pages = tables.pages

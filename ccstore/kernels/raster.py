@@ -28,12 +28,14 @@ from ccstore.kernels.layout import (
     HOST_GROUPS,
     HOST_SERIES,
     LAST,
+    LOGGED,
     METRIC,
     METRIC_STEP,
     NEWEST,
     NEXT,
     OFFSET,
     OLDEST,
+    PAGE_START,
     SEGMENT,
     SEGMENT_COUNT,
     SEGMENT_FIRST,
@@ -46,17 +48,19 @@ from ccstore.kernels.layout import (
     TIME,
     YOUNG,
     Tables,
+    inlined,
     part,
 )
 from ccstore.kernels.lookup import HEAD, directory_find, directory_put, series_key
-from ccstore.kernels.pages import slot_at
+from ccstore.kernels.machine import prefetch
+from ccstore.kernels.pages import row_at, slot_at
 
 FLOAT32_MAX = 3.4028234663852886e38
 NOTHING_FREED = -(1 << 31)
 WANDER = 8  # steps by which an offset may leave [0, f) before slot numbers are brought back in line with time
 
 
-@part
+@inlined
 def put(tables: Tables, series: int, slot: int, value: float) -> bool:
     """Stores into a slot; false when memory is used up. Values beyond float32 become its largest number."""
     at = slot_at(tables, series, slot)
@@ -64,6 +68,31 @@ def put(tables: Tables, series: int, slot: int, value: float) -> bool:
         return False
     tables.slots[at] = np.float32(min(max(value, -FLOAT32_MAX), FLOAT32_MAX))
     return True
+
+
+@inlined
+def prefetch_group(tables: Tables, series: int) -> None:
+    """Asks for what `prefetch_page` reads; the row of the series itself has been asked for."""
+    prefetch(tables.groups, np.int64(tables.series[series, GROUP]) << 5)
+
+
+@inlined
+def prefetch_page(tables: Tables, series: int) -> None:
+    """Asks for what `prefetch_slot` reads."""
+    page = np.int64(tables.groups[tables.series[series, GROUP], NEWEST])
+    if page >= 0:
+        prefetch(tables.pages, page * 20)
+
+
+@inlined
+def prefetch_slot(tables: Tables, series: int) -> None:
+    """Asks for the slot behind the newest one."""
+    group = np.int64(tables.series[series, GROUP])
+    page = np.int64(tables.groups[group, NEWEST])
+    if page >= 0:
+        first = row_at(tables.pages, page, series - np.int64(tables.groups[group, GROUP_FIRST]))
+        slot = np.int64(tables.series[series, LAST]) + 1 - tables.pages[page, PAGE_START]
+        prefetch(tables.slots, (first + slot) << 2)
 
 
 # -- series --------------------------------------------------------------------------------------------------
@@ -128,6 +157,7 @@ def new_series(tables: Tables, host: int, metric: int, component: int) -> int:
     row[AGE] = 0
     row[BEGIN] = NOTHING_FREED
     row[ALIVE] = 1
+    row[LOGGED] = 0
     head = series_key(host, metric, HEAD)
     row[NEXT] = directory_find(tables, head)
     tables.groups[group, GROUP_USED] += 1
@@ -182,14 +212,14 @@ def slot_of_late(tables: Tables, series: int, time: int) -> int:
         segment = older
 
 
-@part
+@inlined
 def offset_within(row: NDArray[np.int32], mean: int) -> int:
     """Offset of a young segment moved by the mean deviation of its samples, at most by half a step."""
     half = np.int64(row[STEP]) // 2
     return np.int64(row[OFFSET]) + min(max(mean, -half), half)
 
 
-@part
+@inlined
 def slot_of_next(tables: Tables, series: int, time: int) -> int:
     """Slot of a sample newer than all before it, keeping one sample per slot in spite of jitter and drift."""
     row = tables.series[series]
@@ -245,7 +275,7 @@ def slot_of_next(tables: Tables, series: int, time: int) -> int:
     return slot
 
 
-@part
+@inlined
 def store(tables: Tables, series: int, time: int, value: float) -> bool:
     """One sample; `time` is relative to BASE. False when memory is used up."""
     row = tables.series[series]

@@ -17,11 +17,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import lz4.block
+import msgpack
+import numpy as np
 import pytest
 
 from ccstore import Metric, MetricStore, Query, StoreOptions
-from ccstore.journal import Entry, Journal, entries_of, journals, records
+from ccstore.journal import NAMES, SAMPLES, journals, records_of
+from ccstore.kernels.layout import BASE
+from ccstore.kernels.log import checksum
+from ccstore.replay import Replay
+from tests import naive
 from tests.abandon import reopened
 
 START = 1700000000
@@ -30,6 +35,7 @@ METRICS = [Metric("cpu_load", 60), Metric("flops_any", 60, "sum", "hwthread")]
 PAGE = Path(__file__).resolve().parents[2] / "docs/format/journal.md"
 MESSAGES = 24
 KILLED = -signal.SIGKILL
+SAMPLES_OF_TEN = 44  # of the first ten messages
 
 
 def open_store(directory: Path | None, **options: Any) -> MetricStore:
@@ -117,6 +123,12 @@ def write_and_sync(first: int, last: int) -> Callable[[MetricStore], None]:
     return work
 
 
+def unwritten(store: MetricStore) -> int:
+    """Bytes that are not on disk."""
+    counters = store.counters()
+    return int(counters["journal_queue_bytes"]) or bool(counters["journal_lag_seconds"])  # type: ignore[arg-type]
+
+
 def journal_files(directory: Path) -> list[Path]:
     return [path for _, path in journals(directory)]
 
@@ -133,7 +145,7 @@ def test_samples_reach_the_disk_without_being_asked_to(tmp_path: Path, oracle: l
     def work(store: MetricStore) -> None:
         for i in range(10):
             write(store, i)
-        while store.counters()["journal_lag_seconds"]:
+        while unwritten(store):
             time.sleep(0.05)
 
     crash(tmp_path, work)
@@ -172,7 +184,7 @@ def test_late_samples_of_before_a_checkpoint_survive(tmp_path: Path) -> None:
         store.close()
 
 
-FILE_CALLS = ("open", "write", "pwrite", "fdatasync", "fsync", "rename", "unlink", "ftruncate", "close")
+FILE_CALLS = ("open", "write", "pwritev", "fdatasync", "fsync", "rename", "unlink", "ftruncate", "close")
 
 
 class KillAt:
@@ -320,23 +332,24 @@ def test_a_journal_that_outlived_its_checkpoint_is_not_replayed(
     crash(tmp_path, work)
     assert journal_files(tmp_path)
     store = open_store(tmp_path)
-    assert store.restore().messages == 0
+    assert store.restore().replayed == 0
     assert contents(store) == oracle[10]
 
 
 @pytest.mark.parametrize("jitter", [0, 7, 14])
-def test_replaying_what_the_checkpoint_has_changes_nothing(jitter: int) -> None:
+def test_replaying_what_the_checkpoint_has_changes_nothing(tmp_path: Path, jitter: int) -> None:
     source = random.Random(jitter)
-    store = open_store(None)
-    messages = []
+    store = restored(tmp_path)
     for i in range(100):
         at = START + 60 * i + source.randint(-jitter, jitter)
-        messages.append(b"cpu_load,hostname=h0 value=%d %d\nflops_any,hostname=h1 value=%d" % (i, at, i))
-        store.write(messages[-1], "c")
+        store.write(b"cpu_load,hostname=h0 value=%d %d\nflops_any,hostname=h1 value=%d" % (i, at, i), "c")
+        assert store.sync()
     before = contents(store)
-    for begin in (99, 90, 50, 0):
-        for one in messages[begin:]:
-            store._writer.replay(one, "c", int(NOW))
+    (path,) = journal_files(tmp_path)
+    for _ in range(4):
+        replay = Replay(store._tables, store._lock)
+        replay.run(path, lambda size: None)
+        assert replay.samples == 200
         assert contents(store) == before
 
 
@@ -356,7 +369,7 @@ def test_writes_during_the_restore_are_kept_once(tmp_path: Path, oracle: list[li
     store = open_store(tmp_path)
     store.write(b"cpu_load,hostname=h0 value=8.5 %d" % (START + 1200), "c")
     assert store.sync()
-    assert store.restore().messages == 10
+    assert store.restore().replayed == SAMPLES_OF_TEN
     for _ in range(2):
         ((result,),) = store.query("c", START + 1190, START + 1220, [Query("cpu_load", "h0")]).rows
         assert result.max == 8.5
@@ -378,19 +391,26 @@ def places(whole: bytes) -> list[int]:
     """Where records begin, and the end."""
     at, found = 24, [24]
     while at < len(whole):
-        at += 20 + struct.unpack_from("<I", whole, at + 4)[0]
+        at += 32 + -(-struct.unpack_from("<I", whole, at + 8)[0] // 32) * 32
         found.append(at)
     return found
+
+
+def samples_at(whole: bytes) -> list[int]:
+    """Where records with samples begin, one for each message."""
+    return [at for at in places(whole)[:-1] if struct.unpack_from("<I", whole, at + 4)[0] == SAMPLES]
 
 
 def test_a_torn_tail_costs_one_record(journal_of_ten: Path, oracle: list[list[Any]]) -> None:
     whole = journal_of_ten.read_bytes()
     starts = places(whole)
-    assert len(starts) == 11
-    for size in [*range(26), *range(starts[8] - 2, len(whole) + 1)]:
+    with_samples = samples_at(whole)
+    assert len(with_samples) == 10
+    ends = [starts[starts.index(one) + 1] for one in with_samples]
+    for size in [*range(26), *range(starts[-4] - 2, len(whole) + 1, 3), len(whole)]:
         journal_of_ten.write_bytes(whole[:size])
         store = restored(journal_of_ten.parent)
-        complete = max(sum(start <= size for start in starts) - 1, 0)
+        complete = sum(end <= size for end in ends)
         assert contents(store) == oracle[complete], size
         assert journal_of_ten.exists()
         store._closed = True  # or the end of this store would save what it holds
@@ -399,7 +419,7 @@ def test_a_torn_tail_costs_one_record(journal_of_ten: Path, oracle: list[list[An
 def test_rubbish_behind_a_torn_tail_is_ignored(journal_of_ten: Path, oracle: list[list[Any]]) -> None:
     whole = journal_of_ten.read_bytes()
     for rubbish in (b"\0" * 5000, b"JREC" * 300, os.urandom(70000)):
-        journal_of_ten.write_bytes(whole[:-3] + rubbish)
+        journal_of_ten.write_bytes(whole[:-40] + rubbish)
         assert contents(restored(journal_of_ten.parent)) == oracle[9]
 
 
@@ -409,12 +429,16 @@ def test_damage_in_the_middle_costs_the_records_it_touches(
     whole = journal_of_ten.read_bytes()
     starts = places(whole)
     store = open_store(None)
-    for i in (0, 1, 2, 4, 5, 6, 7, 8, 9):
+    for i in (0, 1, 2, 3, 4, 6, 7, 8, 9):
         write(store, i)
     expected = contents(store)
-    for at in range(starts[3], starts[4]):
+    begin = samples_at(whole)[5]
+    end = starts[starts.index(begin) + 1]
+    used = begin + 32 + struct.unpack_from("<I", whole, begin + 8)[0]
+    for at in range(begin, used):
         journal_of_ten.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
         assert contents(restored(journal_of_ten.parent)) == expected, at
+    assert end - used < 32
     # Its samples are in memory only until the next checkpoint: that is due, and the file stays until then.
     store = restored(journal_of_ten.parent)
     assert journal_of_ten.exists()
@@ -498,16 +522,12 @@ def test_a_disk_that_is_full_for_a_while_costs_nothing(tmp_path: Path, oracle: l
             write(store, i)
             store.sync(0.02)
         resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
-        while store.counters()["journal_lag_seconds"]:
+        while unwritten(store):
             time.sleep(0.05)
         os.kill(os.getpid(), signal.SIGKILL)
 
     assert in_child(work) == KILLED
     assert contents(restored(tmp_path)) == oracle[10]
-
-
-def entry(i: int) -> tuple[bytes, bytes, int]:
-    return message(i), b"c", int(NOW)
 
 
 @pytest.fixture
@@ -521,22 +541,32 @@ def slow_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
 
 
 def test_a_disk_that_does_not_answer_costs_bounded_memory(tmp_path: Path, slow_disk: threading.Event) -> None:
-    journal = Journal(tmp_path, first=1, limit=1 << 30, queue=100_000)
+    store = restored(tmp_path)
+    journal = store._journal
+    assert journal is not None
+    journal._queue_limit = 10_000
+    write(store, 0)
+    assert not store.sync(0.7)
     began = time.monotonic()
-    journal.append(*entry(0))
-    assert not journal.sync(0.7)
-    for _ in range(10_000):
-        journal.append(*entry(1))
+    for i in range(300):
+        write(store, i % MESSAGES)
+        with journal.turn:
+            journal.hand_over()
     assert time.monotonic() - began < 10
     figures = journal.figures()
-    assert figures["journal_lost_messages"] > 9000
+    assert figures["journal_lost_samples"] > 400
+    assert figures["journal_queue_bytes"] < 12_000
     assert figures["journal_lag_seconds"] > 0.5
     assert journal.wants_checkpoint
     slow_disk.set()
-    journal.close()
-    kept = list(entries_of(tmp_path / "000000000001.journal"))
-    assert len(kept) + figures["journal_lost_messages"] == 10_001
-    assert sum(len(one.message) for one in kept) < 101_000
+    assert not journal.sync()
+    kept = Replay(store._tables, store._lock)
+    for path in journal_files(tmp_path):
+        kept.run(path, lambda size: None)
+    assert kept.samples + figures["journal_lost_samples"] == store.counters()["stored"]
+    store.checkpoint()
+    assert store.sync()
+    assert not journal.wants_checkpoint
 
 
 def test_a_failing_sync_asks_for_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -600,9 +630,9 @@ def test_a_journal_stops_at_twice_its_limit_and_deletes_nothing(
         store.sync()
         store.housekeeping()
     figures = store.counters()
-    assert figures["journal_bytes"] < 2400
-    assert int(figures["journal_lost_messages"]) > 0  # type: ignore[arg-type]
-    kept = MESSAGES - int(figures["journal_lost_messages"])  # type: ignore[arg-type]
+    assert figures["journal_bytes"] < 2800
+    lost = int(figures["journal_lost_samples"])  # type: ignore[arg-type]
+    kept = [sum(message(i).count(b"\n") + 1 for i in range(n, MESSAGES)) for n in range(MESSAGES)].index(lost)
     assert kept > 5
     assert contents(store) == oracle[MESSAGES]
     assert contents(restored(tmp_path)) == oracle[kept]
@@ -650,29 +680,89 @@ def test_samples_that_have_become_too_old_stay_away(tmp_path: Path) -> None:
     assert store.hosts("c") == []
 
 
-def test_large_messages_are_cut_into_records(tmp_path: Path) -> None:
-    one = Entry(os.urandom(1 << 20) * 5 + b"end", b"c", START)
-    other = Entry(b"small", b"", START + 1)
-    pieces = list(records([other, one, other]))
-    assert len(pieces) == 6
-    header = b"CCJRNL\n\0" + struct.pack("<IQ", 1, 5)
-    header += struct.pack("<I", zlib.crc32(header))
-    path = tmp_path / "000000000005.journal"
-    path.write_bytes(header + b"".join(pieces))
-    assert list(entries_of(path)) == [other, one, other]
-    path.write_bytes(header + b"".join(pieces[:4]) + b"".join(records([other])))
-    assert list(entries_of(path)) == [other]
-    path.write_bytes(header + b"".join(pieces[3:]) + b"".join(records([other])))
-    assert list(entries_of(path)) == [other]
+def test_more_than_a_block_of_samples(tmp_path: Path) -> None:
+    """In an order that lets no two samples share a run."""
+    lines = [f"cpu_load,hostname=h{h} value={h}.25 {START + 60 * i}" for i in range(30) for h in range(3000)]
+    random.Random(1).shuffle(lines)
+    payload = "\n".join(lines).encode()
+
+    def work(store: MetricStore) -> None:
+        assert store.write(payload, "c").stored == 90_000
+        assert store.sync()
+
+    crash(tmp_path, work)
+    (path,) = journal_files(tmp_path)
+    assert [kind for kind, _ in records_of(path)].count(SAMPLES) > 1
+    store = open_store(tmp_path)
+    assert store.restore().replayed == 90_000
+    whole = open_store(None)
+    whole.write(payload, "c")
+    assert sorted(map(str, store.tree())) == sorted(map(str, whole.tree()))
+    for h in (0, 1, 2999):
+        asked = (START, START + 1800, [Query("cpu_load", f"h{h}")])
+        assert str(store.query("c", *asked).rows) == str(whole.query("c", *asked).rows)
 
 
-@pytest.mark.parametrize("short", range(-2, 40))
-def test_a_cut_may_fall_anywhere(tmp_path: Path, short: int) -> None:
-    entries = [Entry(b"x" * ((1 << 20) - short), b"cluster", START), Entry(b"small", b"c", START + 1)]
-    header = b"CCJRNL\n\0" + struct.pack("<IQ", 1, 5)
-    path = tmp_path / "000000000005.journal"
-    path.write_bytes(header + struct.pack("<I", zlib.crc32(header)) + b"".join(records(entries)))
-    assert list(entries_of(path)) == entries
+def test_lost_explanations_end_with_their_chapter(journal_of_ten: Path, oracle: list[list[Any]]) -> None:
+    """Without the names of the first record its file is worth nothing, and the next file everything."""
+    whole = bytearray(journal_of_ten.read_bytes())
+    whole[60] ^= 1
+    journal_of_ten.write_bytes(whole)
+    store = open_store(journal_of_ten.parent)
+    assert (store.restore().replayed, store.hosts("c")) == (0, [])
+    for i in range(3):
+        write(store, i)
+    assert store.sync()
+    store._closed = True
+    again = open_store(journal_of_ten.parent)
+    assert again.restore().replayed > 0
+    assert contents(again) == oracle[3]
+
+
+def test_a_metric_that_is_not_configured_any_more_is_left_out(tmp_path: Path) -> None:
+    crash(tmp_path, write_and_sync(0, 10))
+    store = MetricStore({"c": METRICS[1:]}, StoreOptions(directory=tmp_path), clock=lambda: NOW)
+    assert store.restore().replayed == 20
+    assert {one.metric for one in store.tree()} == {"flops_any"}
+
+
+def test_a_row_that_became_another_series_is_explained_again(tmp_path: Path) -> None:
+    now = [START + 100.0]
+
+    def at_(store_directory: Path) -> MetricStore:
+        return MetricStore(
+            {"c": METRICS}, StoreOptions(directory=store_directory, retention=3600), clock=lambda: now[0]
+        )
+
+    def run() -> None:
+        store = at_(tmp_path)
+        store.restore()
+        store.write(b"cpu_load,hostname=old value=1 %d" % START, "c")
+        assert store.sync()
+        now[0] += 10_000
+        for _ in range(3):
+            now[0] += 2000
+            store.housekeeping()
+            store._retention.recycle()
+        assert store.hosts("c") == []
+        store.write(b"cpu_load,hostname=new value=2 %d" % now[0], "c")
+        assert store.sync()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    assert in_child(run) == KILLED
+    now[0] += 16_000
+    again = at_(tmp_path)
+    again.restore()
+    assert again.last_values("c", ["cpu_load"], ["new"]).values.tolist() == [[2.0]]
+    assert again.hosts("c") == ["new"]
+
+
+@pytest.mark.parametrize("size", [8, 16, 64, 8000])
+def test_checksum_is_the_one_of_the_page(size: int) -> None:
+    words = np.random.default_rng(size).integers(-(2**31), 2**31, size, dtype=np.int32)
+    assert int(checksum(words, size)) == naive.checksum(words.tobytes())
+    words[size // 2] ^= 1 << 17
+    assert int(checksum(words, size)) != naive.checksum((words ^ 0).tobytes()[:-4] + b"\1\2\3\4")
 
 
 def test_the_page_on_the_format_tells_the_truth(journal_of_ten: Path) -> None:
@@ -681,26 +771,47 @@ def test_the_page_on_the_format_tells_the_truth(journal_of_ten: Path) -> None:
     magic, version, number, check = struct.unpack_from("<8sIQI", raw, 0)
     page = PAGE.read_text()
     assert magic.hex(" ").upper() in page
-    assert (magic, version) == (b"CCJRNL\n\0", 1)
+    assert (magic, version) == (b"CCJRNL\n\0", 2)
     assert number == int(journal_of_ten.stem)
     assert zlib.crc32(raw[:20]) == check
     sizes = re.findall(r"^    (\d+)\s+(\d+)\s", page, re.M)
     assert [(int(a), int(b)) for a, b in sizes[:4]] == [(0, 8), (8, 4), (12, 8), (20, 4)]
     at = 24
-    found = []
+    found: list[tuple[str, tuple[str, ...], str, int, float]] = []
+    hosts: list[tuple[str, str]] = []
+    components: list[tuple[str, ...]] = []
+    metrics: list[str] = []
+    series: dict[int, tuple[str, tuple[str, ...], str]] = {}
     while at < len(raw):
-        magic, stored, size, flags, check = struct.unpack_from("<4sIIII", raw, at)
-        assert (magic, flags) == (b"JREC", 0)
-        block = raw[at + 20 : at + 20 + stored]
-        assert zlib.crc32(raw[at : at + 16] + block) == check
-        content = lz4.block.decompress(block, uncompressed_size=size)
+        magic, kind, size, _, check, own = struct.unpack_from("<4sIIIQQ", raw, at)
+        assert magic == b"JREC"
+        assert naive.checksum(raw[at : at + 24] + bytes(8)) == own
+        stored = -(-size // 32) * 32
+        content = raw[at + 32 : at + 32 + size]
+        assert naive.checksum(raw[at + 32 : at + 32 + stored]) == check
+        at += 32 + stored
+        if kind == NAMES:
+            names = msgpack.unpackb(content)
+            assert names["from"] == [len(hosts), len(components)]
+            hosts += [(cluster, host) for cluster, host in names["hosts"]]
+            components += map(tuple, names["components"])
+            metrics = names["metrics"]
+            continue
+        assert kind == SAMPLES
+        words = struct.unpack(f"<{size // 4}i", content)
         place = 0
-        while place < size:
-            length, received, cluster = struct.unpack_from("<IqH", content, place)
-            place += 14
-            assert content[place : place + cluster] == b"c"
-            assert received == int(NOW)
-            found.append(content[place + cluster : place + cluster + length])
-            place += cluster + length
-        at += 20 + stored
-    assert found == [message(i) for i in range(10)]
+        while place < len(words):
+            if words[place] & 3 == 1:
+                which, host, metric, component = words[place + 1 : place + 5]
+                assert hosts[host][0] == "c"
+                series[which] = (hosts[host][1], components[component], metrics[metric])
+                place += 5
+                continue
+            count = words[place] >> 2
+            which, time_ = words[place + 1 : place + 3]
+            values = struct.unpack_from(f"<{count}f", content, 4 * (place + 3))
+            found += [(*series[which + i], time_ + BASE, value) for i, value in enumerate(values)]
+            place += 3 + count
+    assert ("h0", ("", "", "", ""), "cpu_load", START, 0.0) in found
+    assert ("h1", ("hwthread", "3", "", ""), "flops_any", START + 540, 9.0) in found
+    assert len(found) == SAMPLES_OF_TEN
