@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from ccserver.auth.users import UserError
 
 if TYPE_CHECKING:
     from ccserver.archive import JobArchive
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from ccserver.metricdata import MetricData
     from ccserver.nodes import NodeRepository
     from ccstore import MetricStore
+
+_MOST_DEFAULTS = 1000  # settings; whoever changes them is nobody in particular
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +41,19 @@ class Site:
     nodes: NodeRepository
     life_cycle: JobLifeCycle
     taggers: Taggers
+
+    def store_setting(self, username: str, key: str, value: str) -> None:
+        """One setting of a user as JSON text; raises UserError.
+
+        Without authentication there is nobody to keep it for: the defaults change until the process ends.
+        """
+        if not self.config.main.disable_authentication:
+            self.users.set_configuration(username, key, value)
+            return
+        defaults = self.config.ui.defaults
+        if key not in defaults and len(defaults) >= _MOST_DEFAULTS:
+            raise UserError(f"setting {key!r}: there are too many already")
+        try:
+            defaults[key] = json.loads(value)
+        except ValueError as error:
+            raise UserError(f"setting {key!r}: the value is not JSON: {error}") from error

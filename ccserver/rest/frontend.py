@@ -36,10 +36,8 @@ async def configuration(call: Call) -> Response:
     form = await call.form()
     if "key" not in form or "value" not in form:
         raise HttpError(400, "the form fields 'key' and 'value' are required")
-    if call.web.login is None:
-        raise HttpError(422, "settings cannot be stored while authentication is switched off")
     try:
-        await call.run(call.site.users.set_configuration, call.principal.username, form["key"], form["value"])
+        await call.run(call.site.store_setting, call.principal.username, form["key"], form["value"])
     except UserError as error:
         raise HttpError(422, str(error)) from None
     return text_answer("success")

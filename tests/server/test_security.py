@@ -209,6 +209,10 @@ def test_s12_no_session_key_is_fine_without_authentication(installation: Server)
         assert client.get("/api/users/").status_code == 200
         assert graphql(client, "{ jobs { count } nodes { count } }")["data"]["jobs"]["count"] == 0
         assert client.post("/login").status_code in (404, 405)
+        form = {"key": "plotConfiguration_lineWidth", "value": "7"}
+        assert client.post("/frontend/configuration/", data=form).text == "success"
+        assert client.post("/frontend/configuration/", data=form | {"value": "{"}).status_code == 422
+        assert '"plotConfiguration_lineWidth":7' in client.get("/config").text
     assert installation.stop() == 0
     assert "authentication is switched off" in installation.log
     for flag in ("-add-user=x:user:y", "-del-user=ute"):

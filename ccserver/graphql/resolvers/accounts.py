@@ -20,7 +20,7 @@ def update_configuration(info: Info, name: str, value: str) -> object:
     request = request_of(info)
     if request.principal is None:
         raise GraphQLError("no user in context")
-    request.site.users.set_configuration(request.principal.username, name, value)
+    request.site.store_setting(request.principal.username, name, value)
     return None
 
 
