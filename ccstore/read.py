@@ -44,7 +44,7 @@ ALGORITHMS = {
     "simple": resampling.SIMPLE,
 }
 _MODES = {"sum": reading.SUM, "avg": reading.AVG, "": reading.REFUSED}
-_LAST_RANK = 1 << 20
+_MOST_PER_HOST = 512
 STALE_STEPS = 5
 
 
@@ -136,6 +136,7 @@ class Reader:
     def __init__(self, tables: StoreTables, minimum_points: int) -> None:
         self._tables = tables
         self._minimum_points = minimum_points
+        self._members_per_host = 4  # as far as seen: spares going through them twice
         self._ranks: tuple[int, dict[str, int], NDArray[np.int64]] = (0, {}, np.zeros((0, 0), np.int64))
 
     # -- names -------------------------------------------------------------------------------------------
@@ -334,7 +335,7 @@ class Reader:
         ends. `orders` are rows of ranks."""
         _, ranks = self._orders()
         ends = np.empty(len(hosts), np.int64)
-        room = 4 * len(hosts) + 1024
+        room = self._members_per_host * len(hosts) + 1024
         while True:
             members, parents = np.empty(room, np.int64), np.empty(room, np.int64)
             count = reading.select_hosts(
@@ -343,6 +344,7 @@ class Reader:
             if count >= 0:
                 return members[:count], parents[:count], ends
             room *= 8
+            self._members_per_host = min(max(self._members_per_host, room // len(hosts)), _MOST_PER_HOST)
 
     # -- execution ---------------------------------------------------------------------------------------
 
