@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import orjson
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.csv
 import pyarrow.parquet
 
@@ -108,7 +109,7 @@ def _written(batches: Iterator[pa.RecordBatch], schema: pa.Schema, kind: Kind) -
         options = pyarrow.csv.WriteOptions(quoting_style="needed")
         writer = pyarrow.csv.CSVWriter(pieces, _plain(schema), write_options=options)
     for batch in batches:
-        writer.write_batch(batch if kind == "parquet" else batch.cast(_plain(schema)))
+        writer.write_batch(batch if kind == "parquet" else _plain_batch(batch))
         if piece := pieces.take():
             yield piece
     writer.close()
@@ -116,8 +117,25 @@ def _written(batches: Iterator[pa.RecordBatch], schema: pa.Schema, kind: Kind) -
 
 
 def _plain(schema: pa.Schema) -> pa.Schema:
-    """CSV knows no dictionaries."""
-    return pa.schema([(f.name, pa.string() if f.type == _NAME else f.type) for f in schema])
+    """CSV knows no dictionaries, and times are texts before the writer sees them."""
+    texts = (_NAME, _TIME)
+    return pa.schema([(f.name, pa.string() if f.type in texts else f.type) for f in schema])
+
+
+def _plain_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays(
+        [_plain_column(one) for one in batch.columns], schema=_plain(batch.schema)
+    )
+
+
+def _plain_column(column: pa.Array) -> pa.Array:
+    if column.type == _NAME:
+        return column.cast(pa.string())
+    if column.type == _TIME:
+        # Times with a zone are formatted thirteen times as slowly as ones without.
+        naive = column.cast(pa.timestamp("s")).cast(pa.string())
+        return pyarrow.compute.binary_join_element_wise(naive, "Z", "")
+    return column
 
 
 @dataclass(frozen=True, slots=True)
