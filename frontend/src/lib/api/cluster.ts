@@ -65,6 +65,8 @@ export type RunningJob = ResultOf<typeof RunningQuery>["jobsMetricStats"][number
 const running = (cluster: string): { cluster?: { eq: string }; state?: string[] }[] => [{ cluster: { eq: cluster } }, { state: ["running"] }];
 const iso = (seconds: number): string => new Date(seconds * 1000).toISOString();
 
+const SCHEDULER_STATES = new Set(["allocated", "reserved", "idle", "mixed", "down", "unknown"]);
+
 export interface ClusterNow {
   jobs: number;
   users: number;
@@ -85,7 +87,8 @@ export async function clusterNow(cluster: string, signal: AbortSignal): Promise<
     cores: sums?.totalCores ?? 0,
     accelerators: sums?.totalAccs ?? 0,
     allocated: new Map(answer.allocatedNodes.map((item) => [item.name, item.count])),
-    states: new Map(answer.nodeStates.map((item) => [item.state, item.count])),
+    // The list goes on with states of health; here it is about what the scheduler does.
+    states: new Map(answer.nodeStates.filter((item) => SCHEDULER_STATES.has(item.state)).map((item) => [item.state, item.count])),
   };
 }
 

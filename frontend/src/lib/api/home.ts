@@ -15,6 +15,7 @@ const HomeQuery = graphql(`
         jobId
         user
         cluster
+        subCluster
         startTime
         walltime
         state
@@ -52,7 +53,7 @@ const AllocatedQuery = graphql(`
 `);
 
 export type Home = ResultOf<typeof HomeQuery>;
-export type ShortJob = Home["running"]["items"][number];
+export type ShortJob = Pick<Home["running"]["items"][number], "numNodes" | "numAcc">;
 
 export const FAILED_STATES = ["failed", "timeout", "out_of_memory", "node_fail", "boot_fail", "deadline"];
 
@@ -71,8 +72,8 @@ export async function loadHome(user: string | undefined, signal: AbortSignal): P
   );
 }
 
-/** Nodes with at least one running job, whoever it belongs to. */
-export async function allocatedNodes(cluster: string, signal: AbortSignal): Promise<number> {
+/** Nodes with at least one running job, whoever it belongs to, by subcluster. */
+export async function allocatedNodes(cluster: string, signal: AbortSignal): Promise<Map<string, number>> {
   const answer = await query(AllocatedQuery, { cluster }, { signal, fresh: true });
-  return answer.allocatedNodes.reduce((sum, item) => sum + item.count, 0);
+  return new Map(answer.allocatedNodes.map((item) => [item.name, item.count]));
 }

@@ -53,11 +53,20 @@ export const heatGradient = `linear-gradient(to right, ${VIRIDIS.map(([r, g, b])
 /** Black or white, whichever can be read on the heat colour. */
 export const heatText = (fraction: number): string => (fraction > 0.55 ? "#10161d" : "#ffffff");
 
-/** A colour of the series palette that follows the key, so that it stays the same on every refresh. */
-export function keyColour(key: string): string {
-  let hash = 0;
-  for (let index = 0; index < key.length; index += 1) hash = (hash * 31 + key.charCodeAt(index)) >>> 0;
-  return `share-${(hash % SHARE_COLOURS) + 1}`;
+/** Colours that follow the keys, so that they stay the same on every refresh; names of theme colours. */
+export function keyColours(keys: string[]): Map<string, string> {
+  const taken = new Map<number, string>();
+  const found = new Map<string, string>();
+  for (const key of [...keys].sort()) {
+    let hash = 0;
+    for (let index = 0; index < key.length; index += 1) hash = (hash * 31 + key.charCodeAt(index)) >>> 0;
+    let place = hash % SHARE_COLOURS;
+    // Two keys of one plot get two colours while there are enough.
+    for (let tries = 0; taken.has(place) && tries < SHARE_COLOURS; tries += 1) place = (place + 1) % SHARE_COLOURS;
+    taken.set(place, key);
+    found.set(key, `share-${place + 1}`);
+  }
+  return found;
 }
 
 const SHARE_COLOURS = 13;
