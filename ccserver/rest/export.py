@@ -217,6 +217,7 @@ def _tag_ids(call: Call, wanted: Sequence[str]) -> list[int]:
     return ids
 
 
+_KINDS = tuple(kind.split(";")[0] for kind in _CONTENT_TYPES.values())
 _FORMAT = (
     Parameter("format", "default tar, a job archive", {"enum": list(_CONTENT_TYPES)}),
     Parameter("table", "of Parquet and CSV: one row per sample, or per job", {"enum": ["samples", "jobs"]}),
@@ -225,7 +226,7 @@ _FORMAT = (
 )
 _MANY = Operation(
     "Export jobs as a file, by rising database id",
-    {200: "application/octet-stream"},
+    {200: _KINDS},
     {400: "an unknown parameter, or a value that cannot be", 503: f"{MOST_EXPORTS} exports run already"},
     query=(
         Parameter("state", "any of these states", {"enum": list(JOB_STATES)}, repeatable=True),
@@ -242,7 +243,7 @@ _MANY = Operation(
 )
 _SINGLE = Operation(
     "Export one job as a file",
-    {200: "application/octet-stream"},
+    {200: _KINDS},
     {
         400: "the id is no integer, or a parameter cannot be",
         422: "there is no such job, or it cannot be exported in that format",

@@ -142,9 +142,11 @@ def _responses(operation: Operation, components: dict[str, Any]) -> dict[str, An
     responses: dict[str, Any] = {}
     for status, answer in operation.answers.items():
         response: dict[str, Any] = {"description": HTTPStatus(status).phrase}
-        if isinstance(answer, str):
-            schema: Schema = TEXT if answer.startswith("text/") else {}
-            response["content"] = {answer: {"schema": schema}}
+        if isinstance(answer, str | tuple):
+            kinds = (answer,) if isinstance(answer, str) else answer
+            response["content"] = {
+                kind: {"schema": TEXT if kind.startswith("text/") else {}} for kind in kinds
+            }
         elif answer is not None:
             response["content"] = {"application/json": {"schema": _named(answer, components)}}
         responses[str(status)] = response

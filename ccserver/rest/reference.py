@@ -128,6 +128,8 @@ def _body(operation: Operation, objects: dict[str, Any]) -> str:
 def _answer(answer: Any, objects: dict[str, Any]) -> str:
     if answer is None:
         return "empty"
+    if isinstance(answer, tuple):
+        return " or ".join(f"`{kind}`" for kind in answer)
     return f"`{answer}`" if isinstance(answer, str) else _shape(answer, objects)
 
 

@@ -35,12 +35,12 @@ class Operation:
     """What a route does, for people and for OpenAPI.
 
     `body` is a Shape for JSON, or a media type for anything else; `form` fields may come in the URL as well.
-    `answers` maps a status to the schema of its JSON body, to a media type, or to None for an empty body;
+    `answers` maps a status to the schema of its JSON body, to media types, or to None for an empty body;
     `errors` maps a status to when it happens, its body is the error object. 401 is added for guarded routes.
     """
 
     summary: str
-    answers: Mapping[int, Schema | str | None]
+    answers: Mapping[int, Schema | str | tuple[str, ...] | None]
     errors: Mapping[int, str] = field(default_factory=dict)
     query: tuple[Parameter, ...] = ()
     body: Shape[Any] | str | None = None
