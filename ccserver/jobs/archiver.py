@@ -7,6 +7,9 @@ and marks what is left in it as failed, as the contract wants, or leaves that to
 
 A file system or database that refuses for a moment costs no job its data: such a job is tried again a few
 times, behind the others. Missing data do not come back: that job has failed at once.
+
+The archive entries of jobs that lost a deleted tag are rewritten in between, when no job waits. They are only
+in memory: an entry that a dying server did not reach names the tag until the tags of its job change again.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,6 +40,8 @@ RETRIES = (2.0, 10.0, 30.0)  # seconds before the second, third, fourth attempt
 _READY_POLL = 0.2  # seconds
 _MOST_RETRIES = 1024  # jobs that wait for another attempt; more are left to the next start
 _TRANSIENT = (OSError, SQLAlchemyError, ArchiveError)
+
+_Work = tuple[Callable[[int], None], int]
 
 
 class ArchiveSource(Protocol):
@@ -64,19 +70,23 @@ class ArchiveTarget(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ArchiverState:
-    """What an operator wants to see; counts are since the start, `current` is a database id."""
+    """What an operator wants to see; counts are since the start, `current` is a database id.
+
+    `untagging` counts archive entries that still name a deleted tag.
+    """
 
     waiting: int
     limit: int
     current: int | None
     retrying: int
+    untagging: int
     archived: int
     failed: int
     last_error: str
 
 
 class Archiver:
-    """A bounded queue of job ids and the work done on each.
+    """Bounded queues of job ids and the work done on each.
 
     `ready` says whether metric data can be read yet (the store may still be restoring); `archived` is called
     with each job after its row says monitoring status 3.
@@ -102,6 +112,7 @@ class Archiver:
         self._ready = ready
         self._queue_length = queue_length
         self._queue: deque[int] = deque()
+        self._untagged: deque[array[int]] = deque()  # of each deleted tag the jobs whose entries name it
         self._pauses = tuple(retries)
         self._attempts: dict[int, int] = {}  # failed ones of jobs that will be tried again
         self._due: deque[tuple[float, int]] = deque()  # when to try again; pauses differ, so not sorted
@@ -126,6 +137,7 @@ class Archiver:
                 limit=self._queue_length,
                 current=self._current,
                 retrying=len(self._attempts),
+                untagging=sum(map(len, self._untagged)),
                 archived=self._archived_jobs,
                 failed=self._failed_jobs,
                 last_error=self._last_error,
@@ -139,6 +151,23 @@ class Archiver:
                 self._queue.append(id)
                 self._change.notify_all()
 
+    def put_untagged(self, ids: Sequence[int]) -> None:
+        """Have the tags in the archive entries of these jobs brought up to date.
+
+        Blocks while the entries of as many tags wait as the queue may hold jobs. Where nobody runs the
+        archiver the work is done here.
+        """
+        if not ids:
+            return
+        with self._change:
+            self._change.wait_for(lambda: len(self._untagged) < self._queue_length or not self._at_work)
+            if self._at_work:
+                self._untagged.append(array("q", ids))
+                self._change.notify_all()
+                return
+        for id in ids:
+            self._tags.update_archived(id)
+
     def run(self) -> None:
         """Archive queued jobs, and ones an earlier process left behind, until `drain` ends it.
 
@@ -148,11 +177,12 @@ class Archiver:
             self._running = True
         left_behind = self._left_behind()
         try:
-            while (id := self._next(left_behind)) is not None:
+            while (work := self._next(left_behind)) is not None:
+                do, id = work
                 try:
-                    self._archive_one(id)
+                    do(id)
                 except Exception:
-                    log.exception("job %d: archiving failed and the failure could not be recorded", id)
+                    log.exception("job %d: the archiver failed and could not record it", id)
                 with self._change:
                     self._current = None
                     self._change.notify_all()
@@ -176,6 +206,8 @@ class Archiver:
             left = [*self._queue, *(id for _, id in self._due)]
             self._queue.clear()
             self._due.clear()
+            named = sum(map(len, self._untagged))
+            self._untagged.clear()
             self._change.notify_all()
         if give_up:
             for id in left:
@@ -183,6 +215,8 @@ class Archiver:
         if left:
             fate = "given up" if give_up else "left to the next start"
             log.warning("%d jobs were not archived before the shutdown and are %s: %s", len(left), fate, left)
+        if named:
+            log.warning("%d archive entries still name a tag that was deleted", named)
         return len(left)
 
     def _left_behind(self) -> Iterator[int]:
@@ -191,8 +225,8 @@ class Archiver:
             yield from ids
             last = ids[-1]
 
-    def _next(self, left_behind: Iterator[int]) -> int | None:
-        """The next id to archive; marks the archiver busy. None when it shall end."""
+    def _next(self, left_behind: Iterator[int]) -> _Work | None:
+        """What to do next, with which job; marks the archiver busy. None when it shall end."""
         while not self._ready():
             with self._change:
                 self._change.wait_for(lambda: self._given_up, _READY_POLL)
@@ -208,23 +242,37 @@ class Archiver:
             with self._change:
                 return self._take(id)
         with self._change:
-            while not (self._queue or self._draining):
+            while not (self._queue or self._untagged or self._draining):
                 if (id := self._again()) is not None:
                     return self._take(id)
                 next_due = min((due for due, _ in self._due), default=None)
                 self._change.wait(None if next_due is None else next_due - time.monotonic())
             if self._queue and not self._given_up:
                 return self._take(self._queue.popleft())
+            if self._untagged and not self._given_up:
+                return self._take_untagged()
             return None
 
     @property
     def _idle(self) -> bool:
-        return not self._queue and self._current is None
+        return not (self._queue or self._untagged) and self._current is None
 
-    def _take(self, id: int) -> int:
+    @property
+    def _at_work(self) -> bool:
+        return self._running and not self._draining
+
+    def _take(self, id: int) -> _Work:
         self._current = id
         self._change.notify_all()
-        return id
+        return self._archive_one, id
+
+    def _take_untagged(self) -> _Work:
+        ids = self._untagged[0]
+        self._current = id = ids.pop()
+        if not ids:
+            self._untagged.popleft()
+            self._change.notify_all()
+        return self._tags.update_archived, id
 
     def _again(self) -> int | None:
         """A job whose next attempt is due."""

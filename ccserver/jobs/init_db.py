@@ -21,7 +21,7 @@ from ccserver.database import Database
 from ccserver.database.tables import job as job_table
 from ccserver.jobs.checks import check_job
 from ccserver.jobs.repository import JobRepository, insert_job, insert_jobs
-from ccserver.jobs.tags import attach_new
+from ccserver.jobs.tags import TagExists, attach_new
 from ccserver.model.job import MONITORING_ARCHIVED, Job
 from ccserver.model.metrics import JobStatistic
 
@@ -159,7 +159,7 @@ def _store(connection: Connection, jobs: list[Job]) -> int:
     try:
         with connection.begin_nested():
             for id, job in zip(insert_jobs(connection, jobs), jobs, strict=True):
-                attach_new(connection, id, job.tags or ())
+                _attach(connection, id, job)
             return len(jobs)
     except Exception:  # one of them: find out which
         return _store_singly(connection, jobs)
@@ -170,11 +170,20 @@ def _store_singly(connection: Connection, jobs: list[Job]) -> int:
     for job in jobs:
         try:
             with connection.begin_nested():
-                attach_new(connection, insert_job(connection, job), job.tags or ())
+                _attach(connection, insert_job(connection, job), job)
             stored += 1
         except Exception as error:
             log.error("%s: %s", _name(job), getattr(error, "orig", None) or error)
     return stored
+
+
+def _attach(connection: Connection, id: int, job: Job) -> None:
+    """A tag that another job has in another scope is left out: widening a private one would publish it."""
+    for tag in job.tags or ():
+        try:
+            attach_new(connection, id, [tag])
+        except TagExists as error:
+            log.warning("%s: registered without one of its tags: %s", _name(job), error)
 
 
 def _name(job: Job) -> str:

@@ -6,7 +6,7 @@ Knows nothing of HTTP or NATS: transports hand it decoded requests and translate
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -245,6 +245,13 @@ class JobLifeCycle:
                 log.exception("job %d: its metadata could not be written to the archive", id)
                 raise NotStored(f"updating archived metadata of job {id} failed") from error
         return job
+
+    def delete_tags(self, unwanted: Iterable[Tag], viewer: Principal | None) -> int:
+        """Delete tags everywhere, archive entries follow in the background; returns how many.
+
+        Rules and errors as in `TagRepository.delete`. Blocks while too many of them wait for the archive.
+        """
+        return self._tags.delete(unwanted, viewer, self._archiver.put_untagged)
 
     def take_over_cache(self) -> int:
         """Adopt started jobs that another program left in `job_cache`; returns how many."""

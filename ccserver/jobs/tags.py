@@ -107,7 +107,7 @@ class TagRepository:
                 attached.append(self._database.write(partial(_attach, job_id=one.id, wanted=asked)))
         finally:
             if attached:
-                self._archive_tags(one.id)
+                self.update_archived(one.id)
         return attached
 
     def attach_started(
@@ -139,7 +139,7 @@ class TagRepository:
                 changed = True
         finally:
             if changed:
-                self._archive_tags(one.id)
+                self.update_archived(one.id)
 
     def detach_ids(self, one: Job, ids: Iterable[int], viewer: Principal | None) -> None:
         """Detach tags; one that is not attached is no error. Raises TagMissing, TagForbidden."""
@@ -151,7 +151,7 @@ class TagRepository:
                 changed = True
         finally:
             if changed:
-                self._archive_tags(one.id)
+                self.update_archived(one.id)
 
     def detach(self, one: Job, unwanted: Iterable[Tag], viewer: Principal | None) -> None:
         """Detach tags by type, name and scope; private ones and an empty scope are skipped silently.
@@ -162,13 +162,21 @@ class TagRepository:
             for asked in _public(unwanted):
                 self._unlink(one.id, self._known(asked, viewer))
         finally:
-            self._archive_tags(one.id)
+            self.update_archived(one.id)
 
-    def delete(self, unwanted: Iterable[Tag], viewer: Principal | None) -> int:
-        """Delete tags everywhere, by type, name and scope, rules as in `detach`; returns how many."""
+    def delete(
+        self,
+        unwanted: Iterable[Tag],
+        viewer: Principal | None,
+        untagged: Callable[[Sequence[int]], None],
+    ) -> int:
+        """Delete tags everywhere, by type, name and scope, rules as in `detach`; returns how many.
+
+        `untagged` gets the jobs that carried each: it has `update_archived` called for them.
+        """
         deleted = 0
         for asked in _public(unwanted):
-            self._delete(self._known(asked, viewer))
+            untagged(self._delete(self._known(asked, viewer)))
             deleted += 1
         return deleted
 
@@ -183,7 +191,8 @@ class TagRepository:
             public = known.scope in (GLOBAL, "admin")
             if public and viewer is not None and "admin" not in viewer.roles:
                 raise TagForbidden(f"not authorized to remove tag: {id}")
-            self._delete(id)
+            for job_id in self._delete(id):
+                self.update_archived(job_id)
             deleted.append(id)
         return deleted
 
@@ -213,16 +222,17 @@ class TagRepository:
         statement = delete(jobtag).where(jobtag.c.job_id == job_id, jobtag.c.tag_id == tag_id)
         self._database.write(lambda connection: connection.execute(statement).close())
 
-    def _delete(self, id: int) -> None:
+    def _delete(self, id: int) -> Sequence[int]:
+        """Returns the ids of the jobs that carried the tag."""
+
         def work(connection: Connection) -> Sequence[int]:
             jobs = list(connection.execute(select(jobtag.c.job_id).where(jobtag.c.tag_id == id)).scalars())
             connection.execute(delete(tag).where(tag.c.id == id))  # its links follow by foreign key
             return jobs
 
-        for job_id in self._database.write(work):
-            self._archive_tags(job_id)
+        return self._database.write(work)
 
-    def _archive_tags(self, job_id: int) -> None:
+    def update_archived(self, job_id: int) -> None:
         """Bring the tag list in the archived record of a finished job up to date; a failure is logged."""
         if self._archive is None:
             return

@@ -87,6 +87,7 @@ async def archiving(call: Call) -> Response:
             "limit": state.limit,
             "current": state.current,
             "retrying": state.retrying,
+            "untagging": state.untagging,
             "archived": state.archived,
             "failed": state.failed,
             "lastError": state.last_error,
@@ -152,7 +153,14 @@ def _job_to_tag(site: Site, viewer: Principal, number: int) -> Job:
 async def delete_tags(call: Call) -> Response:
     tags = decoded(decode_tags, await call.body())
     try:
-        done = await call.run(call.site.tags.delete, tags, call.principal)
+        # Like stopping a job: waits while the archiver has too much to do.
+        done = await trio.to_thread.run_sync(
+            call.site.life_cycle.delete_tags,
+            tags,
+            call.principal,
+            abandon_on_cancel=True,
+            limiter=call.web.stops,
+        )
     except TagError as error:
         raise HttpError(500, f"removing tag failed: {error}") from None
     return text_answer(f"Deleted Tags from DB: {done} successfull of {len(tags)} requested\n")
@@ -254,6 +262,7 @@ _ARCHIVING = Operation(
                 "limit": {**INT64, "description": "length at which stopping a job waits"},
                 "current": nullable(ID),
                 "retrying": {**INT64, "description": "jobs that wait for another attempt"},
+                "untagging": {**INT64, "description": "archive entries that still name a deleted tag"},
                 "archived": {**INT64, "description": "since the start of the server"},
                 "failed": {**INT64, "description": "since the start of the server"},
                 "lastError": TEXT,
@@ -292,6 +301,7 @@ _DELETE_TAGS = Operation(
     {200: "text/plain"},
     {400: _BODY, 500: "there is no such tag"},
     body=TAGS,
+    details="Entries of the job archive follow in the background, `GET /api/archiver/` counts them.",
 )
 _META = Operation(
     "Add or overwrite one key of a job's metadata",

@@ -22,7 +22,7 @@ from ccserver.jobs.filters import JobFilter, StringInput
 from ccserver.jobs.lifecycle import JobEvent, JobLifeCycle, LifeCycleError
 from ccserver.jobs.repository import JobRepository
 from ccserver.jobs.rows import row_of_job
-from ccserver.jobs.tags import TagRepository
+from ccserver.jobs.tags import TagMissing, TagRepository
 from ccserver.jobs.wire import StopRequest, decode_job, decode_stop
 from ccserver.metricdata import footprint as formulas
 from ccserver.model.job import Job, Resource, Tag
@@ -502,6 +502,54 @@ def test_tags_and_metadata_that_change_while_archiving_reach_the_archive(
     meta = archive.load_meta("alpha", 1, stopped.start_time)
     assert [tag.name for tag in meta.tags or ()] == ["late"]
     assert meta.metadata == {"note": "late"}
+
+
+def test_archive_entries_lose_a_deleted_tag_in_the_background(
+    make: Make, jobs: JobRepository, tags: TagRepository, archive: FileArchive, measured: Measured
+) -> None:
+    life_cycle = make(queue_length=2)
+    finished = [make_job(number, state="completed", monitoring_status=3) for number in range(10, 15)]
+    for job, job.id in zip(finished, stored(jobs, *finished), strict=True):
+        archive.import_job(job, {})
+        life_cycle._tags.attach(job, [Tag("a", "b"), Tag("c", "d")], None)
+
+    def archived() -> set[str]:
+        found = [archive.load_meta(job.cluster, job.job_id, job.start_time).tags or () for job in finished]
+        return {tag.name for tags in found for tag in tags}
+
+    life_cycle.start(make_job(1))
+    measured.gate.clear()  # the archiver is held up over a stopped job
+    with Running(life_cycle):
+        life_cycle.stop(StopRequest(1, NOW))
+        while not measured.asked:
+            threading.Event().wait(0.005)
+        with pytest.raises(TagMissing):
+            life_cycle.delete_tags([Tag("a", "b", "global"), Tag("x", "y", "global")], None)
+        assert life_cycle.archiving.untagging == 5
+        assert life_cycle.delete_tags([Tag("c", "d", "global")], None) == 1
+        assert tags.list() == []
+        assert archived() == {"b", "d"}
+        life_cycle._tags.attach(make_job(1, id=finished[0].id), [Tag("e", "f")], None)
+        with ThreadPoolExecutor(1) as pool:
+            third = pool.submit(life_cycle.delete_tags, [Tag("e", "f", "global")], None)
+            with pytest.raises(TimeoutError):
+                third.result(0.2)  # the entries of two tags wait: no third
+            measured.gate.set()
+            assert third.result(WAIT) == 1
+    assert archived() == set()
+    assert life_cycle.archiving.untagging == 0
+
+
+def test_where_no_archiver_runs_entries_lose_a_deleted_tag_at_once(
+    life_cycle: JobLifeCycle, jobs: JobRepository, archive: FileArchive
+) -> None:
+    job = make_job(1, state="completed", monitoring_status=3)
+    (job.id,) = stored(jobs, job)
+    archive.import_job(job, {})
+    life_cycle._tags.attach(job, [Tag("a", "b")], None)
+    assert archive.load_meta(job.cluster, job.job_id, job.start_time).tags
+    life_cycle.delete_tags([Tag("a", "b", "global")], None)
+    assert not archive.load_meta(job.cluster, job.job_id, job.start_time).tags
 
 
 def test_metadata_of_a_finished_job_changes_in_the_archive_too(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -119,9 +120,11 @@ def test_deleting_takes_the_links_along(tags: TagRepository, jobs: JobRepository
     for id in (one, two):
         tags.attach(make_job(1, id=id), [Tag("a", "b"), Tag("c", "d")], None)
     assert [(tag.name, count) for tag, count in tags.counts()] == [("b", 2), ("d", 2)]
-    assert tags.delete([Tag("a", "b", "global"), Tag("m", "n", "alice")], API) == 1
+    untagged: list[Sequence[int]] = []
+    assert tags.delete([Tag("a", "b", "global"), Tag("m", "n", "alice")], API, untagged.append) == 1
+    assert [sorted(ids) for ids in untagged] == [sorted((one, two))]
     with pytest.raises(TagMissing):
-        tags.delete([Tag("a", "b", "global")], API)
+        tags.delete([Tag("a", "b", "global")], API, untagged.append)
     assert [tag.name for tag in tags.of_job(one)] == ["d"]
     left = tags.list()[0].id
     with pytest.raises(TagForbidden):

@@ -248,9 +248,13 @@ def test_walk_through_with_the_files_of_an_adapter(installation: Server, fixture
                 client.post(f"/api/jobs/stop_job/{old.json()['id']}", content=body).json()["duration"] == 3600
             )
             assert client.get("/api/archiver/").json()["limit"] == 128
+            entry = cluster / "777" / "001" / str(now - 600) / "meta.json"
+            assert [tag["name"] for tag in json.loads(entry.read_bytes())["tags"]] == ["internal", "odd"]
             untagged = client.request("DELETE", "/api/tags/", content=read("tag_job.json"))
             assert untagged.text == "Deleted Tags from DB: 2 successfull of 2 requested\n"
             assert client.request("DELETE", "/api/tags/", content=read("tag_job.json")).status_code == 500
+            eventually(lambda: "tags" not in json.loads(entry.read_bytes()))
+            eventually(lambda: client.get("/api/archiver/").json()["untagging"] == 0)
     finally:
         assert installation.stop() == 0
 
