@@ -103,7 +103,7 @@ def median(numbers: list[float]) -> float:
 def main() -> None:
     series, samples = (int(one) for one in (sys.argv[1:] or ("20000", "1440")))
     metrics = {"c": [Metric("m", 60, "sum", "hwthread")]}
-    with tempfile.TemporaryDirectory(dir=".") as name:
+    with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         options = StoreOptions(directory=folder / "store", retention=14 * 86400)
         store = MetricStore(metrics, options, lambda: NOW)

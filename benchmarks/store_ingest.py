@@ -67,7 +67,7 @@ def opened(folder: Path | None) -> MetricStore:
 
 def measured(flushes: Sequence[Sequence[bytes]], journal: bool) -> tuple[float, float, float]:
     """Lines per second of processor time: all flushes but the first, the first; share of other threads."""
-    with tempfile.TemporaryDirectory(dir=".") as name:
+    with tempfile.TemporaryDirectory() as name:
         store = opened(Path(name) if journal else None)
         rates, others = [], []
         for payloads in flushes:

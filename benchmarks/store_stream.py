@@ -1,9 +1,8 @@
 """A steady stream through a real broker into a real ccstore for a while: is anything lost?
 
 `python -m benchmarks.store_stream [seconds [samples a second]]`: hosts with 310 series each send every
-second,
-in messages of 1000 lines, as collectors write them; ccstore keeps a journal and the last five minutes. At the
-end its counters must add up to what was sent, and series read back must have no gap.
+second, in messages of 1000 lines, as collectors write them; ccstore keeps a journal and the last five
+minutes. At the end its counters must add up to what was sent, and series read back must have no gap.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ def main() -> None:
     del cluster, lines
     print(f"{stream.lines} series of {hosts} hosts, one sample a second each, for {seconds} s")
     with (
-        tempfile.TemporaryDirectory(dir=".") as name,
+        tempfile.TemporaryDirectory() as name,
         Site(Path(name), collectors.CLUSTER, collectors.metrics(1), journal=True, retention="5m") as site,
     ):
         publisher = Publisher(site.broker_port)

@@ -1,9 +1,9 @@
 """Lines from senders to the journal: through a real broker and over HTTP into a real ccstore, end to end.
 
 `python -m benchmarks.store_transport [hosts]`: rates are lines per second of processor time of the
-store's whole
-process (reading, framing, parsing, storing, journal, disk), by the kernel's count; medians of several
-flushes. A burst sends everything at once, with the broker's default limits, and counts what is missing.
+store's whole process (reading, framing, parsing, storing, journal, disk), by the kernel's count; medians of
+several flushes. A burst sends everything at once, with the broker's default limits, and counts what is
+missing.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def main() -> None:
     print(f"{'':8}{'lines each':>12}{'journal':>9}{'lines/s':>13}{'wall':>13}{'target':>13}")
     for journal in (True, False):
         with (
-            tempfile.TemporaryDirectory(dir=".") as name,
+            tempfile.TemporaryDirectory() as name,
             Site(Path(name), collectors.CLUSTER, collectors.metrics(), journal=journal) as site,
         ):
             for kind in ("NATS", "HTTP"):

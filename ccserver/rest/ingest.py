@@ -25,6 +25,7 @@ LARGEST_BODY = 256 * 1024 * 1024  # bytes, after decompression
 CHUNK = 512 * 1024  # bytes handed to the store at once
 INLINE = 100 * 1024  # bytes; below, a worker thread costs more than the write
 IDLE = 120.0  # seconds without any byte
+_UNWANTED = 5.0  # seconds that a body nobody wants may take
 MOST_REJECTIONS = 100
 _JSON = b"application/json"
 
@@ -80,7 +81,8 @@ class Ingest:
             await self.door.admit(credentials)
         except Refused as refused:
             kind, body = self.door.refusal(refused.message)
-            await _answer(send, 401, body, kind=kind)
+            # Whether the connection can be used again must not depend on how much of the body is here yet.
+            await _answer(send, 401, body, kind=kind, close=not await _read_away(receive))
             return
         if self._store is None:
             await _answer(send, 404, _error(404, "this server has no metric store of its own"))
@@ -128,7 +130,7 @@ async def _whole_lines(receive: Receive, headers: Mapping[str, str]) -> AsyncIte
     if encoding not in ("identity", "gzip", ""):
         raise _Broken(415, f"content encoding {encoding!r} is not supported; send gzip or plain text")
     unpack = zlib.decompressobj(31) if encoding == "gzip" else None
-    pending, received, wanted = bytearray(), 0, CHUNK
+    pending, received, wanted, gone = bytearray(), 0, CHUNK, False
     async for chunk, last in _chunks(receive):
         for piece in _unpacked(unpack, chunk):
             received += len(piece)
@@ -141,11 +143,14 @@ async def _whole_lines(receive: Receive, headers: Mapping[str, str]) -> AsyncIte
                     del pending[:cut]
                 # A line may be as long as all that is here: it is looked at again when there is more.
                 wanted = max(CHUNK, 2 * len(pending))
-        if last is None:  # the client broke off
+        if last is None:  # the client broke off; when it only fell silent, it is told after this
             cut = whole_lines(pending)
             if cut:
                 yield bytes(pending[:cut])
-            return
+            pending.clear()
+            gone = True
+    if gone:
+        return
     if unpack is not None and received and not unpack.eof:
         raise _Broken(400, "the gzip body ends early")
     if pending:
@@ -153,12 +158,13 @@ async def _whole_lines(receive: Receive, headers: Mapping[str, str]) -> AsyncIte
 
 
 async def _chunks(receive: Receive) -> AsyncIterator[tuple[bytes, bool | None]]:
-    """Body pieces with "was it the last", None when the connection is gone."""
+    """Body pieces with "was it the last", None when nothing more comes."""
     while True:
         message = None
         with trio.move_on_after(IDLE):
             message = await receive()
         if message is None:
+            yield b"", None
             raise _Broken(408, f"nothing was received for {IDLE:.0f} s")
         if message["type"] == "http.disconnect":
             yield b"", None
@@ -167,6 +173,19 @@ async def _chunks(receive: Receive) -> AsyncIterator[tuple[bytes, bool | None]]:
         yield message.get("body", b""), last
         if last:
             return
+
+
+async def _read_away(receive: Receive) -> bool:
+    """Whether a body that nobody wants has come to its end, of moderate size and soon."""
+    size = 0
+    with trio.move_on_after(_UNWANTED):
+        async for chunk, last in _chunks(receive):
+            size += len(chunk)
+            if last:
+                return True
+            if last is None or size > CHUNK:
+                break
+    return False
 
 
 def _unpacked(unpack: Any, chunk: bytes) -> Any:
