@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ccserver.auth.users import UserError
+from ccserver.auth.users import UserError, decoded_setting
 
 if TYPE_CHECKING:
     from ccserver.archive import JobArchive
@@ -50,10 +49,7 @@ class Site:
         if not self.config.main.disable_authentication:
             self.users.set_configuration(username, key, value)
             return
-        defaults = self.config.ui.defaults
+        defaults, decoded = self.config.ui.defaults, decoded_setting(key, value)
         if key not in defaults and len(defaults) >= _MOST_DEFAULTS:
             raise UserError(f"setting {key!r}: there are too many already")
-        try:
-            defaults[key] = json.loads(value)
-        except ValueError as error:
-            raise UserError(f"setting {key!r}: the value is not JSON: {error}") from error
+        defaults[key] = decoded

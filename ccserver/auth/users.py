@@ -9,10 +9,12 @@ from dataclasses import replace
 from typing import Any
 
 import bcrypt
+import orjson
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
+from ccserver.auth.passing_settings import LARGEST, PassingSettings
 from ccserver.database import Database
 from ccserver.database.tables import configuration, hpc_user
 from ccserver.model.user import ASSIGNABLE_ROLES, Principal
@@ -35,6 +37,19 @@ class UserMissing(UserError):
     """There is no account of that name."""
 
 
+def decoded_setting(key: str, text: str) -> Any:
+    """The value behind the JSON text of a setting. Raises UserError for what is not JSON.
+
+    Pages carry all settings of their user: one that cannot be written as JSON again would break them all.
+    """
+    try:
+        value = orjson.loads(text)
+        orjson.dumps({"config": {key: value}})
+    except (ValueError, TypeError) as error:
+        raise UserError(f"setting {key!r}: the value is not JSON: {error}") from error
+    return value
+
+
 # Compared against when the account is unknown or has no password, so that both take as long as a real check.
 # Of random bytes nobody kept, at BCRYPT_COST; written down because computing one costs every start 100 ms.
 _DUMMY_HASH = b"$2b$10$JZ7uFq9yQsKDs8r8fu9RE.PvNiIXy2W3iZdQd69xF1F7VuHKCjFRm"
@@ -48,6 +63,7 @@ class UserRepository:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._passing = PassingSettings()
 
     def get(self, username: str) -> Principal | None:
         return self.get_many([username]).get(username)
@@ -172,6 +188,7 @@ class UserRepository:
                 delete(hpc_user).where(hpc_user.c.username == username)
             ).close()
         )
+        self._passing.forget(username)
 
     def set_password(self, username: str, password: str) -> None:
         self._change(username, password=hash_password(password))
@@ -226,30 +243,31 @@ class UserRepository:
         )
         with self._database.read() as connection:
             rows = connection.execute(query).all()
-        settings: dict[str, Any] = {}
+        settings = self._passing.of(username)
         for key, value in rows:
             try:
-                settings[key] = json.loads(value)
-            except (TypeError, ValueError):
+                settings[key] = decoded_setting(key, value or "")
+            except UserError:
                 log.warning("user %s: setting %s is not JSON and is ignored", username, key)
         return settings
 
     def set_configuration(self, username: str, key: str, value: str) -> None:
-        """Store one setting; `value` is JSON text. Raises UserError when it is not, or without an account."""
-        try:
-            json.loads(value)
-        except ValueError as error:
-            raise UserError(f"setting {key!r}: the value is not JSON: {error}") from error
+        """Store one setting; `value` is JSON text. Raises UserError when it is not.
+
+        Of somebody without an account it is kept until the process ends; UserError when that grows too large.
+        """
+        decoded = decoded_setting(key, value)
         statement = upsert(configuration).values(username=username, confkey=key, value=value)
         statement = statement.on_conflict_do_update(
             index_elements=["username", "confkey"], set_={"value": statement.excluded.value}
         )
         try:
             self._database.write(lambda connection: connection.execute(statement).close())
-        except IntegrityError as error:
-            raise UserMissing(
-                f"setting {key!r} cannot be stored: user {username!r} has no account"
-            ) from error
+        except IntegrityError:  # the row refers to the account
+            if not self._passing.put(username, key, value, decoded):
+                raise UserError(
+                    f"setting {key!r}: without an account, all settings may take {LARGEST} bytes"
+                ) from None
 
     def _existing(self, username: str) -> Principal:
         account = self.get(username)

@@ -6,6 +6,7 @@ import bcrypt
 import pytest
 from sqlalchemy import update
 
+from ccserver.auth.passing_settings import MOST_USERS
 from ccserver.auth.users import UserError, UserExists, UserMissing, UserRepository
 from ccserver.database import Database
 from ccserver.database.tables import configuration, hpc_user
@@ -170,9 +171,47 @@ def test_settings_are_json_text(users: UserRepository, database: Database) -> No
     assert users.configuration("alice") == {"paging": False, "metrics": ["cpu_load", "mem_bw"]}
     with pytest.raises(UserError, match="not JSON"):
         users.set_configuration("alice", "paging", "yes")
-    with pytest.raises(UserMissing, match="has no account"):
-        users.set_configuration("nobody", "paging", "true")
     database.write(
         lambda connection: connection.execute(update(configuration).values(value="broken")).close()
     )
     assert users.configuration("alice") == {}
+
+
+@pytest.mark.parametrize("value", ["", "{", "NaN", "1e999", '"\\ud800"', "[" * 300 + "]" * 300, "[" * 2000])
+def test_settings_that_no_page_could_carry_are_refused(users: UserRepository, value: str) -> None:
+    users.add("alice", ["user"])
+    with pytest.raises(UserError, match="not JSON"):
+        users.set_configuration("alice", "a", value)
+    users.set_configuration("alice", "a", "123456789012345678901234567890")
+    assert users.configuration("alice") == {"a": 123456789012345678901234567890.0}
+
+
+def test_settings_without_an_account_last_until_the_end(users: UserRepository, database: Database) -> None:
+    """No row is made: the name stays free for a later login by LDAP or OpenID Connect."""
+    users.set_configuration("token", "paging", "true")
+    users.set_configuration("token", "paging", "false")
+    assert users.configuration("token") == {"paging": False}
+    assert users.configuration("other") == {}
+    assert users.get("token") is None
+    assert UserRepository(database).configuration("token") == {}
+    with pytest.raises(UserError, match="not JSON"):
+        users.set_configuration("token", "paging", "no")
+    users.add("token", ["user"])
+    assert users.configuration("token") == {"paging": False}
+    users.set_configuration("token", "paging", "3")
+    assert users.configuration("token") == UserRepository(database).configuration("token") == {"paging": 3}
+    users.delete("token")
+    assert users.configuration("token") == {}
+
+
+def test_settings_without_an_account_are_bounded(users: UserRepository) -> None:
+    large = '"' + "x" * 40000 + '"'
+    users.set_configuration("token", "a", large)
+    users.set_configuration("token", "a", large)
+    with pytest.raises(UserError, match="65536 bytes"):
+        users.set_configuration("token", "b", large)
+    assert set(users.configuration("token")) == {"a"}
+    for number in range(MOST_USERS):
+        users.set_configuration(f"other{number}", "a", "1")
+    assert users.configuration("token") == {}
+    assert users.configuration("other0") == {"a": 1}

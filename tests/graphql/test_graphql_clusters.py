@@ -99,3 +99,11 @@ def test_a_setting_that_is_not_json_is_refused(world: World) -> None:
     mutation = 'mutation { updateConfiguration(name: "a", value: "{") }'
     assert "not JSON" in world.error("alice", mutation)
     assert world.site.users.configuration("alice") == {}
+
+
+def test_settings_are_stored_for_callers_without_an_account(world: World) -> None:
+    mutation = 'mutation { updateConfiguration(name: "a", value: "[1]") }'
+    assert world.data("carol", mutation) == {"updateConfiguration": None}
+    assert world.site.users.configuration("carol") == {"a": [1]}
+    assert world.data("root", '{ user(username: "carol") { name } }') == {"user": None}
+    assert "not JSON" in world.error("carol", mutation.replace("[1]", "["))
