@@ -14,6 +14,7 @@ from graphql import GraphQLError
 from strawberry import UNSET
 
 from ccserver.graphql import inputs
+from ccserver.graphql.scalars import integer_of_text
 from ccserver.jobs import filters
 from ccserver.model.job import JOB_STATES
 from ccserver.model.metrics import SCOPES
@@ -65,7 +66,7 @@ def job_states(sent: Sequence[object] | None) -> list[str] | None:
 def number(sent: str, what: str) -> int:
     """The integer that an `ID` argument must hold."""
     try:
-        value = int(sent, 10)
+        value = integer_of_text(sent)
     except ValueError:
         raise GraphQLError(f"{what} must be a number: {sent!r}") from None
     if not -(2**63) <= value < 2**63:

@@ -86,11 +86,15 @@ def prepare(text: str) -> Prepared:
 
 def _prepare(text: str) -> Prepared:
     try:
-        document = parse(text, max_lexical_tokens=TOKEN_LIMIT)
+        return _read(text)
     except GraphQLError as error:
         return Prepared(None, errors=(_coded(error, PARSE_FAILED),))
-    except RecursionError:
-        return Prepared(None, errors=(GraphQLError("query is nested too deeply"),))
+    except RecursionError:  # of the parser, or from fragment to fragment
+        return Prepared(None, errors=(_coded(GraphQLError("query is nested too deeply"), PARSE_FAILED),))
+
+
+def _read(text: str) -> Prepared:
+    document = parse(text, max_lexical_tokens=TOKEN_LIMIT)
     operations = {
         _name(node): node for node in document.definitions if isinstance(node, OperationDefinitionNode)
     }

@@ -8,6 +8,7 @@ scope that does not exist is an error of the field, not of the request, so resol
 from __future__ import annotations
 
 import math
+import re
 from datetime import UTC, datetime
 from typing import Any, NewType
 
@@ -38,6 +39,7 @@ JobState = NewType("JobState", str)
 SchedulerState = NewType("SchedulerState", str)
 MonitoringState = NewType("MonitoringState", str)
 
+_INTEGER = re.compile(r"[+-]?[0-9]+")
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 
 
@@ -93,10 +95,20 @@ def _integer(value: object, kind: str) -> int:
     return int(number)
 
 
+def integer_of_text(text: str) -> int:
+    """ASCII digits with an optional sign; Python's own reading also takes `1_0`, blanks and other digits.
+
+    Raises ValueError.
+    """
+    if not _INTEGER.fullmatch(text):
+        raise ValueError(f"not an integer: {text!r}")
+    return int(text)
+
+
 def _int_from_variable(value: object) -> int:
     if isinstance(value, str):
         try:
-            value = int(value, 10)
+            value = integer_of_text(value)
         except ValueError:
             raise GraphQLError(f"Int cannot represent non-integer value: {value!r}") from None
     return _integer(value, "Int")
@@ -115,6 +127,8 @@ def _int_to_json(value: object) -> int:
 def _float_from_variable(value: object) -> float:
     try:
         if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+            raise ValueError
+        if isinstance(value, str) and "_" in value:  # Python takes `1_0`
             raise ValueError
         number = float(value)
     except (ValueError, OverflowError):

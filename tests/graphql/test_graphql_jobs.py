@@ -205,7 +205,7 @@ def test_nested_fields_cost_one_statement_per_level(world: World) -> None:
     assert len(seen) == 5
 
 
-@pytest.mark.parametrize("id", ["x", "99", "-1", "1e3", "9999999999999999999999"])
+@pytest.mark.parametrize("id", ["x", "99", "-1", "1e3", "9999999999999999999999", "0_1", " 1", "\u0661"])
 def test_a_job_that_is_not_there_leaves_its_siblings(world: World, id: str) -> None:
     document = world.ask("root", "query($id: ID!) { job(id: $id) { jobId } tags { name } }", id=id)
     assert document["data"]["job"] is None

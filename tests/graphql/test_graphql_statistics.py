@@ -8,7 +8,8 @@ import pytest
 from ccserver.graphql.resolvers import analysis
 from ccserver.graphql.resolvers.analysis import count_points
 from ccserver.graphql.resolvers.statistics import histogram_points
-from tests.graphql.graphql_world import World, statements
+from ccserver.model.metrics import JobData, JobMetric, Unit
+from tests.graphql.graphql_world import START, World, job, series, statements
 
 
 def test_totals_and_groups_as_the_contract_shows_them(world: World) -> None:
@@ -128,6 +129,20 @@ def test_roofline_counts_points_of_all_hosts(world: World) -> None:
                  minX: 1, minY: 1, maxX: 1000, maxY: 100) }"""
     heatmap = world.data("root", query)["rooflineHeatmap"]
     assert heatmap == [[0, 0, 0], [0, 8, 0]]
+
+
+def test_roofline_compares_series_of_the_same_host(world: World) -> None:
+    """c01 has a bandwidth only, 100 times that of c02: paired with it, points would lie elsewhere."""
+    stored = job(1006, "bob", ["c01", "c02"], duration=600, start_time=START + 100)
+    world.site.jobs.insert_started(stored)
+    data: JobData = {
+        "flops_any": {"node": JobMetric(Unit("F/s", "G"), 60, [series("c02", [20.0])])},
+        "mem_bw": {"node": JobMetric(Unit("B/s", "G"), 60, [series("c01", [200.0]), series("c02", [2.0])])},
+    }
+    world.site.archive.import_job(stored, data)
+    query = """{ rooflineHeatmap(filter: {jobId: {eq: "1006"}}, rows: 1, cols: 3,
+                 minX: 0.01, minY: 1, maxX: 100, maxY: 100) }"""
+    assert world.data("root", query)["rooflineHeatmap"] == [[0, 0, 1]]
 
 
 @pytest.mark.parametrize(

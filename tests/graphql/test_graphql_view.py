@@ -201,8 +201,15 @@ def test_one_field_many_times_is_not_compared_with_itself_for_ever() -> None:
 
 def test_absurd_nesting_is_refused() -> None:
     status, document = query("{a" * 50_000)
-    assert status == 422
-    assert document["data"] is None
+    assert (status, code(document), document["data"]) == (422, "GRAPHQL_PARSE_FAILED", None)
+
+
+@pytest.mark.parametrize("length", [300, 3000])
+def test_absurdly_long_chains_of_fragments_are_refused(length: int) -> None:
+    chain = [f"fragment F{n} on Query {{ ...F{n + 1} }}" for n in range(length)]
+    status, document = query("{ ...F0 }" + " ".join(chain) + f" fragment F{length} on Query {{ __typename }}")
+    assert (status, document["data"]) == (422, None)
+    assert code(document) in ("GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED")
 
 
 def test_an_unexpected_exception_shows_nothing_of_the_inside(caplog: pytest.LogCaptureFixture) -> None:
@@ -235,3 +242,10 @@ def test_compression_is_the_clients_choice(accepted: str) -> None:
     _status, headers, document = ask({"query": "{" + aliases(500) + "}"}, accept_encoding=accepted)
     assert "Content-Encoding" not in headers
     assert len(document["data"]) == 500
+
+
+@pytest.mark.parametrize("number", ["5_0", " 50", "\u0665", "", "0x10", "5.0"])
+def test_texts_that_are_no_integers_do_not_fit(number: str) -> None:
+    text = "query($n: Int!) { jobs(page: {itemsPerPage: $n, page: 1}) { count } }"
+    status, _headers, document = ask({"query": text, "variables": {"n": number}})
+    assert (status, code(document)) == (422, "GRAPHQL_VALIDATION_FAILED")

@@ -66,8 +66,10 @@ def roofline_heatmap(
         flops, bandwidth = (data.get(name, {}).get("node") for name in (FLOPS, BANDWIDTH))
         if flops is None or bandwidth is None:
             continue
-        for above, below in zip(flops.series, bandwidth.series, strict=False):
-            count_points(counts, above.data, below.data, x_bounds, y_bounds)
+        of_host = {series.hostname: series.data for series in bandwidth.series}
+        for series in flops.series:  # a host may lack one of the two
+            if series.hostname in of_host:
+                count_points(counts, series.data, of_host[series.hostname], x_bounds, y_bounds)
     return counts
 
 
