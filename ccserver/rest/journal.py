@@ -13,11 +13,13 @@ from quart import Response, request
 from ccserver.auth.guards import Group
 from ccserver.model.strict import TEXT
 from ccserver.rest.answers import HttpError, json_answer
+from ccserver.rest.parsing import integer
 from ccserver.rest.table import Operation, Parameter, Route, described, listed
 from ccserver.rest.web import Call
 
 _WORDS = re.compile(r"[a-zA-Z0-9 :\-.]+")
 _MOST_LINES = 1000
+_LINES = "lines must be a number from 1 on"
 _PATIENCE = 30.0  # seconds
 
 
@@ -34,11 +36,11 @@ def _arguments(unit: str) -> list[str]:
         if value and not _WORDS.fullmatch(value):
             raise HttpError(400, f"invalid characters in parameter {name}")
     lines, level = request.args.get("lines", "200"), request.args.get("level", "")
-    if not lines.isascii() or not lines.isdigit() or int(lines) < 1:
-        raise HttpError(400, "lines must be a number from 1 on")
+    if (wanted := integer(lines, _LINES)) < 1:
+        raise HttpError(400, _LINES)
     if level and level not in list("01234567"):
         raise HttpError(400, "level must be a number from 0 to 7")
-    arguments = ["--output=json", "--no-pager", f"--lines={min(int(lines), _MOST_LINES)}"]
+    arguments = ["--output=json", "--no-pager", f"--lines={min(wanted, _MOST_LINES)}"]
     arguments += [f"--since={since}", f"--unit={unit}"]
     if level:
         arguments.append(f"--priority={level}")

@@ -17,13 +17,20 @@ from ccserver.rest.answers import HttpError
 from ccserver.rest.table import Operation, Route
 from ccserver.rest.web import Call
 
+_LONGEST_NAME = 250  # bytes; with `.json` what file systems take
+
 
 def _file(call: Call, place: str) -> Path:
     cluster, slash, host = place.strip("/").partition("/")
     if not slash:
         raise NotFound
     for name, kind in ((cluster, "cluster"), (host, "host")):
-        if not name or name == "." or ".." in name or "/" in name or "\\" in name or "\0" in name:
+        if (
+            not name
+            or name == "."
+            or any(part in name for part in ("..", "/", "\\", "\0"))
+            or len(name.encode("utf-8", "replace")) > _LONGEST_NAME
+        ):
             raise HttpError(400, f"invalid {kind} name")
     return Path(call.site.config.main.machine_state_dir) / cluster / f"{host}.json"
 

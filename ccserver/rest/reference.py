@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ccserver.auth.guards import Group
 from ccserver.model.strict import Shape
 from ccserver.rest.openapi import GROUPS, path_of
 from ccserver.rest.routes import described
@@ -88,11 +89,11 @@ def _sections(objects: dict[str, Any]) -> Iterator[str]:
 
 
 def _title(routes: list[Route]) -> str:
+    if routes[0].group is Group.METRIC_STORE:
+        return "Routes of the metric store"
     families = dict.fromkeys(route.rule.split("/<")[0].rsplit("/", 1)[0] for route in routes)
     shortest = min(families, key=len)
-    return f"Routes below `/{shortest.strip('/').split('/')[0]}/`" + (
-        " of the metric store" if any(route.rule.endswith("/write") for route in routes) else ""
-    )
+    return f"Routes below `/{shortest.strip('/').split('/')[0]}/`"
 
 
 def _route(route: Route, objects: dict[str, Any]) -> Iterator[str]:

@@ -233,8 +233,12 @@ def test_own_settings(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["search=$(id)", "search=a;b", "since=--file=/etc/passwd", "lines=0", "lines=x", "level=8"]
-)
+    "query",
+    [
+        "search=$(id)", "search=a;b", "since=--file=/etc/passwd", "lines=0", "lines=x", "lines=-1",
+        "lines=" + "9" * 5000, "level=8",
+    ],
+)  # fmt: skip
 def test_log_viewer_takes_plain_words_only(server: Server, query: str) -> None:
     with server.browser("boss") as client:
         assert client.get(f"/frontend/logs/?{query}").status_code == 400
@@ -256,7 +260,12 @@ def test_machine_states(installation: Server) -> None:
             assert client.put("/api/machine_state/small/n01", content='{"a": 1}').status_code == 201
             found = client.get("/api/machine_state/small/n01")
             assert (found.json(), "last-modified" in found.headers) == ({"a": 1}, True)
-            for path in ("..%2f..%2fetc/passwd", "small/..%2f..%2fx", "small/a%5cb", "small/a/b"):
+            for path in (
+                "..%2f..%2fetc/passwd", "small/..%2f..%2fx", "small/a%5cb", "small/a/b",
+                f"small/{'n' * 251}", f"{'c' * 300}/n01",
+            ):  # fmt: skip
                 assert client.get(f"/api/machine_state/{path}").status_code == 400, path
+                assert client.put(f"/api/machine_state/{path}", content="{}").status_code == 400, path
+            assert client.put(f"/api/machine_state/small/{'n' * 250}", content="{}").status_code == 201
     finally:
         assert installation.stop() == 0
