@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# What SQLite takes in one statement: expressions 1000 deep, 250,000 values, patterns of 50,000 bytes.
+MOST_CONDITIONS = 200  # of up to two expressions each
+MOST_VALUES = 100_000
+LONGEST_PATTERN = 10_000  # characters
+
 ZERO_TIME = -62135596800  # 0001-01-01T00:00:00Z, what an empty text means
 
 
@@ -75,8 +80,13 @@ def number(sent: str, what: str) -> int:
 
 
 def job_filters(sent: Sequence[inputs.JobFilter] | None) -> list[filters.JobFilter]:
-    """Job filters for the repository. GraphQLError for a job state or time that does not exist."""
-    return [_job_filter(one) for one in given(sent) or ()]
+    """Job filters for the repository.
+
+    GraphQLError for a job state or time that does not exist, and for more than a statement can hold.
+    """
+    found = [_job_filter(one) for one in given(sent) or ()]
+    _check_size(found)
+    return found
 
 
 def order(sent: inputs.OrderByInput | None) -> filters.Order | None:
@@ -92,7 +102,7 @@ def order(sent: inputs.OrderByInput | None) -> filters.Order | None:
 def node_filters(sent: Sequence[inputs.NodeFilter] | None) -> list[NodeFilter]:
     from ccserver.nodes.repository import NodeFilter  # not before: it would load the store's kernels
 
-    return [
+    found = [
         NodeFilter(
             hostname=text_condition(one.hostname),
             cluster=text_condition(one.cluster),
@@ -103,6 +113,26 @@ def node_filters(sent: Sequence[inputs.NodeFilter] | None) -> list[NodeFilter]:
         )
         for one in given(sent) or ()
     ]
+    _check_size(found)
+    return found
+
+
+def _check_size(found: Sequence[filters.JobFilter | NodeFilter]) -> None:
+    conditions = values = 0
+    for one in found:
+        for member in type(one).__slots__:
+            wanted = getattr(one, member)
+            if wanted is None:
+                continue
+            conditions += len(wanted) if member == "metric_stats" else 1
+            if isinstance(wanted, filters.StringInput):
+                values += len(wanted.in_ or ())
+            elif isinstance(wanted, list):
+                values += len(wanted)
+    if conditions > MOST_CONDITIONS:
+        raise GraphQLError(f"the filter has {conditions} conditions, at most {MOST_CONDITIONS} are taken")
+    if values > MOST_VALUES:
+        raise GraphQLError(f"the filter lists {values} values, at most {MOST_VALUES} are taken")
 
 
 def _text(sent: object) -> str | None:
@@ -139,18 +169,23 @@ def _job_filter(sent: inputs.JobFilter) -> filters.JobFilter:
 
 def text_condition(sent: inputs.StringInput | None) -> filters.StringInput | None:
     chosen = given(sent)
-    return (
-        None
-        if chosen is None
-        else filters.StringInput(
-            eq=given(chosen.eq),
-            neq=given(chosen.neq),
-            contains=given(chosen.contains),
-            starts_with=given(chosen.starts_with),
-            ends_with=given(chosen.ends_with),
-            in_=given(chosen.in_),
-        )
+    if chosen is None:
+        return None
+    return filters.StringInput(
+        eq=given(chosen.eq),
+        neq=given(chosen.neq),
+        contains=_pattern(chosen.contains),
+        starts_with=_pattern(chosen.starts_with),
+        ends_with=_pattern(chosen.ends_with),
+        in_=given(chosen.in_),
     )
+
+
+def _pattern(sent: str | None) -> str | None:
+    chosen = given(sent)
+    if chosen is not None and len(chosen) > LONGEST_PATTERN:
+        raise GraphQLError(f"a text to look for may have {LONGEST_PATTERN} characters, not {len(chosen)}")
+    return chosen
 
 
 def _int_range(sent: inputs.IntRange | None) -> filters.IntRange | None:

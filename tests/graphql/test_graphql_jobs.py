@@ -136,6 +136,32 @@ def test_filters(world: World, filter: Any, expected: list[int]) -> None:
     assert numbers(world, "root", filter) == expected
 
 
+@pytest.mark.parametrize(
+    ("filter", "message"),
+    [
+        ([{"user": {"neq": "x"}}] * 201, "201 conditions"),
+        ([{"metricStats": [{"metricName": "a_avg", "range": {"from": 0, "to": 1}}] * 201}], "201 conditions"),
+        ([{"dbId": list(range(60_000))}, {"user": {"in": ["x"] * 40_001}}], "100001 values"),
+        ([{"user": {"contains": "x" * 10_001}}], "10000 characters"),
+    ],
+)
+def test_filters_that_no_statement_could_hold(world: World, filter: Any, message: str) -> None:
+    query = "query($f: [JobFilter!]) { jobs(filter: $f) { count items { id } } }"
+    assert message in world.error("root", query, f=filter)
+
+
+def test_the_largest_filters_are_answered(world: World) -> None:
+    every = {"user": {"startsWith": "%" * 10_000}}
+    assert len(numbers(world, "root", [every, {"dbId": list(range(100_000))}])) == 5
+    for condition, expected in (
+        ({"numNodes": {"from": 1, "to": 9}}, 5),
+        ({"node": {"contains": "0"}}, 3),
+        ({"tags": [1]}, 1),
+        ({"metricStats": [{"metricName": "cpu_load_avg", "range": {"from": 1, "to": 9}}]}, 2),
+    ):
+        assert len(numbers(world, "root", [condition] * 200)) == expected
+
+
 def test_a_literal_state_may_be_quoted_or_bare(world: World) -> None:
     for state in ("running", '"running"'):
         query = "{ jobs(filter: {state: [" + state + "]}) { items { jobId } } }"
