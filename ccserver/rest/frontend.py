@@ -59,7 +59,7 @@ _CONFIGURATION = Operation(
     {
         400: "a field is missing",
         403: "the caller is no admin",
-        422: "the value is no JSON, or there is no account",
+        422: "the value is no JSON, or too much without an account",
     },
     form=(
         Parameter("key", "name of the setting", required=True),
