@@ -511,7 +511,7 @@ class MetricStore:
             host,
             self._tables.component_names[int(row[layout.COMPONENT])],
             self._tables.metric_rows[int(row[layout.METRIC])].name,
-            [Run(start, slots, end) for start, slots, end in runs],
+            _joined(runs, int(row[layout.STEP])),
         )
 
     def usage(self) -> dict[str, ClusterUsage]:
@@ -573,6 +573,17 @@ class MetricStore:
                 self._journal.close()
             if self._claim is not None:
                 self._claim.close()
+
+
+def _joined(runs: list[tuple[int, int, int]], step: int) -> list[Run]:
+    """Start, slots and end of each page, oldest first: without the seams of pages that go on where one ends."""
+    joined: list[Run] = []
+    for start, slots, end in runs:
+        if joined and start - joined[-1].end == step:
+            before = joined.pop()
+            start, slots = before.start, before.slots + slots
+        joined.append(Run(start, slots, end))
+    return joined
 
 
 def workers(options: StoreOptions) -> int:

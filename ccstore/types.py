@@ -157,8 +157,8 @@ class NodeHealth:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Stored slots of one page: nominal times of the first and the last filled one, and slots from one to
-    the other."""
+    """Stored slots in a row: nominal times of the first and the last filled one, and slots from one to the
+    other."""
 
     start: int
     slots: int

@@ -51,10 +51,15 @@ def register(routes: Routes, config: Config, elsewhere: Iterable[str]) -> None:
             routes.add(route.rule, route.methods, route.group, route.handler, reserved)
 
 
+def methods_of(path: str, config: Config) -> set[str]:
+    """Methods of the route that is spelled like this path, without parameters; empty where there is none."""
+    return _methods(route for route in TABLE if route.offered(config)).get(path.rstrip("/"), set())
+
+
 def _methods(table: Iterable[Route]) -> dict[str, set[str]]:
     methods: dict[str, set[str]] = {}
     for route in table:
-        methods.setdefault(route.rule, set()).update(route.methods.split())
+        methods.setdefault(route.rule.rstrip("/"), set()).update(route.methods.split())
     return methods
 
 

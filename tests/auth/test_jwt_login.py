@@ -97,7 +97,7 @@ BAD_BY_SECRET = {
     "another key": signed(CLAIMS, b"t" * 64),
     "EdDSA": signed(CLAIMS, OWN, "EdDSA"),
     "expired": signed(CLAIMS | {"exp": now - 1}),
-    "not valid yet": signed(CLAIMS | {"nbf": now + 60}),
+    "not valid yet": signed(CLAIMS | {"nbf": now + 86400}),
     "impossible time": signed(CLAIMS | {"exp": float("inf")}),
     "no subject": signed({"roles": ["admin"]}),
     "subject is a number": signed({"sub": 7, "roles": ["admin"]}),

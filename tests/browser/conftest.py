@@ -29,7 +29,7 @@ expect.set_options(
 )  # ms; the live state moves every five seconds, slow machines take their time
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     program = require_program("chromium", "chromium-browser", "google-chrome")
     with sync_playwright() as playwright:
@@ -38,7 +38,7 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     if not (ROOT / "ccserver" / "web" / "index.html").is_file():
         pytest.fail("the web interface is not built; run `python frontend/build.py`")
@@ -48,7 +48,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     site.server.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sessions() -> dict[str, Any]:
     """Cookies by account: the server refuses more than a few log-ins of one account in a short time."""
     return {}

@@ -53,6 +53,16 @@ def settled(page: Page) -> None:
     expect(page.locator("h1").first).to_be_visible()
     expect(page.locator("[data-state=loading]")).to_have_count(0)
     expect(page.locator(".waiting")).to_have_count(0)
+    standing_still(page)
+
+
+def standing_still(page: Page) -> None:
+    """Waits for transitions: what is half faded in has no contrast yet."""
+    page.evaluate(
+        """() => Promise.all(document.getAnimations()
+            .filter(one => one.effect.getComputedTiming().iterations !== Infinity)
+            .map(one => one.finished.catch(() => null)))"""
+    )
 
 
 def violations(page: Page) -> list[str]:
@@ -75,6 +85,7 @@ def test_accessible_in_both_themes_and_on_a_phone(open_page: OpenPage, site: Sit
     settled(page)
     assert violations(page) == []
     page.emulate_media(color_scheme="dark")
+    standing_still(page)
     assert violations(page) == []
     page.set_viewport_size({"width": 390, "height": 844})
     expect(page.get_by_test_id("nav-menu")).to_have_count(0 if "dashboard" in view else 1)

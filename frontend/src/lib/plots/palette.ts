@@ -51,7 +51,14 @@ export function heatColour(fraction: number): string {
 export const heatGradient = `linear-gradient(to right, ${VIRIDIS.map(([r, g, b]) => `rgb(${r},${g},${b})`).join(", ")})`;
 
 /** Black or white, whichever can be read on the heat colour. */
-export const heatText = (fraction: number): string => (fraction > 0.55 ? "#10161d" : "#ffffff");
+export function heatText(fraction: number): string {
+  const [red = 0, green = 0, blue = 0] = (heatColour(fraction).match(/\d+/g) ?? []).map((text) => {
+    const value = Number(text) / 255;
+    return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+  });
+  // WCAG 2.2, relative luminance: here black and white have the same contrast.
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 ? "#000000" : "#ffffff";
+}
 
 /** Colours that follow the keys, so that they stay the same on every refresh; names of theme colours. */
 export function keyColours(keys: string[]): Map<string, string> {
