@@ -576,7 +576,7 @@ class MetricStore:
 
 
 def _joined(runs: list[tuple[int, int, int]], step: int) -> list[Run]:
-    """Start, slots and end of each page, oldest first: without the seams of pages that go on where one ends."""
+    """Start, slots and end of each page, oldest first; pages that go on where one ends are one run."""
     joined: list[Run] = []
     for start, slots, end in runs:
         if joined and start - joined[-1].end == step:
