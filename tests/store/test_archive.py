@@ -195,7 +195,7 @@ def test_one_directory_has_one_store(tmp_path: Path) -> None:
 
 def test_a_journal_beyond_its_size_per_host_asks_for_a_checkpoint(tmp_path: Path) -> None:
     clock: Clock = [START]
-    store = open_store(tmp_path, clock, journal_limit_per_host=2000)
+    store = open_store(tmp_path, clock, journal_limit_per_host=1000)
 
     def checkpoints_after(work: Callable[[], None]) -> int:
         work()

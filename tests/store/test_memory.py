@@ -63,10 +63,10 @@ def test_a_checkpoint_beside_a_writer_has_all_that_was_written_before(tmp_path: 
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        for _ in range(8):
+        for turn in range(8):
             before = written
             store.checkpoint()
-            twin = tmp_path.with_name(f"copy{written}")
+            twin = tmp_path.with_name(f"copy{turn}")
             shutil.copytree(tmp_path, twin)
             copy = MetricStore(METRICS, StoreOptions(directory=twin), lambda: START + 86400.0)
             assert copy.restore().damaged == 0
