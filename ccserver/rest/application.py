@@ -16,7 +16,7 @@ from ccserver.rest.answers import HttpError, error_answer, json_answer, text_ans
 from ccserver.rest.framework import compress, new_application, register_health
 from ccserver.rest.gateway import Application, Gateway
 from ccserver.rest.ingest import GateDoor, Ingest
-from ccserver.rest.routes import methods_of, register
+from ccserver.rest.routes import register
 from ccserver.rest.web import Routes, Web
 
 _log = logging.getLogger(__name__)
@@ -69,10 +69,7 @@ def _register_errors(app: QuartTrio, web: Web) -> None:
 
     async def wrong_method(error: MethodNotAllowed) -> Response:
         response = Response(b"", 405)
-        # A fixed name is no id: the methods of routes with a parameter in its place do not count.
-        allowed = methods_of(request.path, web.site.config) or set(error.valid_methods or ())
-        allowed |= {"HEAD"} if "GET" in allowed else set()
-        response.headers["Allow"] = ", ".join(sorted(allowed - {"OPTIONS"}))
+        response.headers["Allow"] = ", ".join(sorted(set(error.valid_methods or ()) - {"OPTIONS"}))
         return response
 
     async def too_large(_: RequestEntityTooLarge) -> Response:

@@ -12,7 +12,7 @@ from quart_trio import QuartTrio
 from quart_trio.wrappers import TrioRequest
 
 from ccserver.rest.answers import text_answer
-from ccserver.rest.web import LARGEST_FORM, in_thread
+from ccserver.rest.web import LARGEST_FORM, NameConverter, in_thread
 from ccstore import MetricStore
 
 _LARGEST_BODY = 256 * 1024 * 1024  # bytes; a bound only so that nobody can fill the memory
@@ -46,6 +46,7 @@ def new_application() -> QuartTrio:
         RESPONSE_TIMEOUT=None,
         MAX_FORM_MEMORY_SIZE=LARGEST_FORM,
     )
+    app.url_map.converters["name"] = NameConverter
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     return app

@@ -33,34 +33,16 @@ TABLE: tuple[Route, ...] = (
     *journal.ROUTES,
 )
 
-_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-
 
 def register(routes: Routes, config: Config, elsewhere: Iterable[str]) -> None:
     """Adds what the configuration offers; paths `elsewhere` are served by somebody else."""
     outside = set(elsewhere)
-    offered = [route for route in TABLE if route.offered(config)]
-    methods = _methods(offered)
-    names = _methods(TABLE).keys()
-    for route in offered:
-        if route.rule.rstrip("/") not in outside:
+    rules = {route.rule for route in TABLE}
+    for route in TABLE:
+        if route.offered(config) and route.rule.rstrip("/") not in outside:
             # a fixed name is never taken for an id, whatever the method, whether it is offered or not
-            reserved = {
-                _last(rule): methods.get(rule, set()) for rule in names if _captures(route.rule, rule)
-            }
-            routes.add(route.rule, route.methods, route.group, route.handler, reserved)
-
-
-def methods_of(path: str, config: Config) -> set[str]:
-    """Methods of the route that is spelled like this path, without parameters; empty where there is none."""
-    return _methods(route for route in TABLE if route.offered(config)).get(path.rstrip("/"), set())
-
-
-def _methods(table: Iterable[Route]) -> dict[str, set[str]]:
-    methods: dict[str, set[str]] = {}
-    for route in table:
-        methods.setdefault(route.rule.rstrip("/"), set()).update(route.methods.split())
-    return methods
+            taken = {_last(rule) for rule in rules if _captures(route.rule, rule)}
+            routes.add(route.rule, route.methods, route.group, route.handler, taken)
 
 
 def _captures(pattern: str, rule: str) -> bool:

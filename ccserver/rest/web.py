@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
@@ -16,7 +17,7 @@ import msgspec
 import trio
 from quart import Request, Response, request
 from quart_trio import QuartTrio
-from werkzeug.exceptions import MethodNotAllowed, NotFound
+from werkzeug.routing import BaseConverter, Map
 
 from ccserver.auth.guards import Credentials, Gate, Group, Refused
 from ccserver.auth.login import LoginDispatcher
@@ -125,6 +126,14 @@ Handler = Callable[Concatenate[Call, ...], Awaitable[Response]]
 RefusalAnswer = Callable[[Refused, Credentials], Awaitable[Response]]
 
 
+class NameConverter(BaseConverter):
+    """`<name('a','b'):id>` in a rule: one part of a path, but not a or b."""
+
+    def __init__(self, map: Map, *taken: str) -> None:
+        super().__init__(map)
+        self.regex = rf"(?!(?:{'|'.join(re.escape(name) for name in taken)})\Z)[^/]+"
+
+
 class Routes:
     """Adds guarded handlers to the application."""
 
@@ -139,18 +148,14 @@ class Routes:
         methods: str,
         group: Group,
         handler: Handler,
-        reserved: Mapping[str, set[str]] | None = None,
+        taken: Collection[str] = (),
     ) -> None:
         """`methods` as in "POST PUT"; the rule matches with and without a trailing slash.
 
-        `reserved` are names that a part must not be, with the methods they have as routes of their own.
+        `taken` are names that its last part, a parameter, never stands for.
         """
-        names = reserved or {}
 
         async def guarded(**parts: Any) -> Response:
-            for value in parts.values():
-                if value in names:
-                    raise MethodNotAllowed(sorted(names[value])) if names[value] else NotFound
             credentials = Credentials.of_scope(request.scope)
             try:
                 principal = await self._admit(group, credentials)
@@ -165,6 +170,10 @@ class Routes:
                 return await self._refuse[group](refused, credentials)
             return await handler(Call(principal, request._get_current_object(), self.web), **parts)  # type: ignore[attr-defined]
 
+        if taken:
+            parent, _, parameter = rule.rstrip("/").rpartition("/")
+            names = ",".join(f"'{name}'" for name in sorted(taken))
+            rule = f"{parent}/<name({names}):{parameter.strip('<>')}>"
         self.open(rule, methods, guarded)
 
     def open(self, rule: str, methods: str, view: Callable[..., Awaitable[Response]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,11 @@ from ccserver.rest.application import create_application
 from ccserver.rest.gateway import Gateway
 from ccserver.rest.templates import Templates
 from ccserver.rest.web import Web
+
+
+def spelled(rule: str) -> str:
+    """A rule as people write it: without the names that its parameter may not take."""
+    return re.sub(r"<name\([^)]*\):", "<", rule)
 
 
 @contextlib.contextmanager
@@ -41,5 +47,5 @@ async def _nothing(scope: object, receive: object, send: object) -> None:
 def routes(gateway: Gateway) -> set[tuple[str, str]]:
     """Method and rule of every route; mounts have a method of their own."""
     rules = gateway._pages.url_map.iter_rules()  # type: ignore[attr-defined]
-    found = {(method, rule.rule) for rule in rules for method in rule.methods - {"HEAD", "OPTIONS"}}
+    found = {(method, spelled(rule.rule)) for rule in rules for method in rule.methods - {"HEAD", "OPTIONS"}}
     return found | {("MOUNT", path) for path in gateway._mounts}
