@@ -125,6 +125,22 @@ class JobLink:
     job_id: int
 
 
+def older(start_time: int, omit_tagged: str = "none") -> ColumnElement[bool]:
+    """Condition on jobs started before a time (unix seconds).
+
+    `omit_tagged`: "all" spares every tagged job, "user" those with a tag that no automatic tagger set.
+    """
+    condition = job.c.start_time < start_time
+    if omit_tagged == "none":
+        return condition
+    protected = select(jobtag.c.job_id)
+    if omit_tagged == "user":
+        protected = protected.join(tag, tag.c.id == jobtag.c.tag_id).where(
+            tag.c.tag_type.not_in(("app", "jobClass"))
+        )
+    return and_(condition, job.c.id.not_in(protected))
+
+
 class JobRepository:
     """Table `job`, and `job_cache` where another program left started jobs in it.
 
@@ -645,17 +661,9 @@ class JobRepository:
     def delete_before(self, start_time: int, *, omit_tagged: str = "none") -> int:
         """Delete jobs started before `start_time`; returns how many.
 
-        `omit_tagged`: "all" spares every tagged job, "user" those with a tag that no automatic tagger set.
+        `omit_tagged` as in `older`.
         """
-        condition = job.c.start_time < start_time
-        if omit_tagged != "none":
-            protected = select(jobtag.c.job_id)
-            if omit_tagged == "user":
-                protected = protected.join(tag, tag.c.id == jobtag.c.tag_id).where(
-                    tag.c.tag_type.not_in(("app", "jobClass"))
-                )
-            condition = and_(condition, job.c.id.not_in(protected))
-        statement = delete(job).where(condition)
+        statement = delete(job).where(older(start_time, omit_tagged))
         return self.database.write(lambda connection: connection.execute(statement).rowcount)
 
     def stop_overdue(self, grace: int) -> Sequence[int]:

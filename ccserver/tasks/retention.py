@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_
 
 from ccserver.archive import ArchiveError, FileArchive, JobNotArchivedError
-from ccserver.database.tables import job, jobtag, tag
-from ccserver.jobs.repository import JobRepository
+from ccserver.database.tables import job
+from ccserver.jobs.repository import JobRepository, older
 from ccserver.model.job import Job
 from ccserver.nodes import NodeRepository
 from ccserver.tasks.cancelling import stop_when_cancelled
@@ -125,16 +125,9 @@ def forget_node_states(hours: int, nodes: NodeRepository, now: float | None = No
 
 
 def _old_jobs(jobs: JobRepository, before: int, omit_tagged: str, since: int | None) -> Iterator[Job]:
-    condition = and_(job.c.start_time < before, job.c.job_state != "running")
+    condition = and_(older(before, omit_tagged), job.c.job_state != "running")
     if since is not None:
         condition = and_(condition, job.c.start_time >= since)
-    if omit_tagged != "none":
-        protected = select(jobtag.c.job_id)
-        if omit_tagged == "user":
-            protected = protected.join(tag, tag.c.id == jobtag.c.tag_id).where(
-                tag.c.tag_type.not_in(("app", "jobClass"))
-            )
-        condition = and_(condition, job.c.id.not_in(protected))
     return jobs.iterate(condition=condition)
 
 
