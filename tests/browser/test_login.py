@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenPage
@@ -36,8 +38,9 @@ def test_form_fits_a_phone(open_page: OpenPage) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_logging_out_ends_the_session(open_page: OpenPage, site: Site) -> None:
+def test_logging_out_ends_the_session(open_page: OpenPage, site: Site, sessions: dict[str, Any]) -> None:
     page = open_page("sue", "/")
+    del sessions["sue"]  # the next test logs in anew
     page.get_by_test_id("nav-logout").click()
     expect(page.locator("#username")).to_be_visible()
     page.goto(f"{site.url}/monitoring/jobs/")
