@@ -13,6 +13,9 @@ NEW_VENV = $(PYTHON) -m venv $(VENV)
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 endif
 
+# Each file of tests stays in one process: it shares a server or a browser.
+PYTEST_FLAGS ?= -n auto --maxprocesses 4 --dist loadfile
+
 .PHONY: setup demo test bench lint clean frontend kernels
 
 setup: $(VENV)/.runtime frontend kernels

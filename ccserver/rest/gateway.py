@@ -23,6 +23,8 @@ _log = logging.getLogger(__name__)
 
 _CORS_METHODS = (b"GET", b"POST", b"HEAD", b"OPTIONS")
 _CORS_HEADERS = ("x-requested-with", "content-type", "authorization", "origin")
+_SHORT_BODY = 64 << 10  # bytes
+_SHORT_BODY_SECONDS = 5
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
 _CROSS_SITE_PATHS = ("/jwt-login", "/jwt-login/")
 _FIXED = [
@@ -55,20 +57,27 @@ class Gateway:
             await self._pages(scope, receive, send)
             return
         headers = _first_values(scope)
-        send = _decorated(scope, headers, send)
         method = scope["method"]
-        if method == "OPTIONS" and b"access-control-request-method" in headers:
-            await _answer(send, 200, _preflight_headers(headers))
-        elif (
+        preflight = method == "OPTIONS" and b"access-control-request-method" in headers
+        cross_site = (
             method not in _SAFE_METHODS
             and headers.get(b"sec-fetch-site") == b"cross-site"
             and scope["path"] not in _CROSS_SITE_PATHS
-        ):
+        )
+        mount = self._mounts.get(scope["path"].rstrip("/"))
+        body = None
+        if b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0":
+            # The pages receive on their own, beside the handler; what anybody else leaves is received here.
+            body = _Body(receive, headers, alone=preflight or cross_site or mount is not None)
+            receive = body.receive
+        send = _decorated(scope, headers, send, body)
+        if preflight:
+            await _answer(send, 200, _preflight_headers(headers))
+        elif cross_site:
             plain = [(b"content-type", b"text/plain; charset=utf-8")]
             await _answer(send, 403, plain, b"cross-site request blocked")
         else:
-            path = scope["path"].rstrip("/")
-            await self._mounts.get(path, self._pages)(scope, receive, send)
+            await (mount or self._pages)(scope, receive, send)
 
 
 class Redirection:
@@ -89,7 +98,34 @@ def _first_values(scope: Scope) -> dict[bytes, bytes]:
     return values
 
 
-def _decorated(scope: Scope, headers: Mapping[bytes, bytes], send: Send) -> Send:
+class _Body:
+    """Watches the body of a request arrive: HTTP/1 cannot go on with a connection when an answer goes out
+    before that, and a client that is not told so sends its next request to a closed one."""
+
+    def __init__(self, receive: Receive, headers: Mapping[bytes, bytes], *, alone: bool) -> None:
+        length = headers.get(b"content-length", b"")
+        self._short = length.isdigit() and int(length) <= _SHORT_BODY
+        self._receive = receive
+        self._alone = alone
+        self._ended = trio.Event()
+
+    async def receive(self) -> MutableMapping[str, Any]:
+        message = await self._receive()
+        if not message.get("more_body", False):
+            self._ended.set()
+        return message
+
+    async def ends(self) -> bool:
+        """Whether nothing more comes; waits for a short rest that is on its way."""
+        if self._short:
+            with trio.move_on_after(_SHORT_BODY_SECONDS):
+                while self._alone and not self._ended.is_set():
+                    await self.receive()
+                await self._ended.wait()
+        return self._ended.is_set()
+
+
+def _decorated(scope: Scope, headers: Mapping[bytes, bytes], send: Send, body: _Body | None) -> Send:
     https = scope["scheme"] == "https" or headers.get(b"x-forwarded-proto", b"").lower() == b"https"
     preflight = scope["method"] == "OPTIONS" and b"access-control-request-method" in headers
     cors = b"origin" in headers and scope["method"].encode() in _CORS_METHODS and not preflight
@@ -109,6 +145,13 @@ def _decorated(scope: Scope, headers: Mapping[bytes, bytes], send: Send) -> Send
                 added.append(_TRANSPORT)
             if cors and b"access-control-allow-origin" not in names:
                 added.append((b"access-control-allow-origin", b"*"))
+            if (
+                body
+                and b"connection" not in names
+                and scope["http_version"].startswith("1")
+                and not await body.ends()
+            ):
+                added.append((b"connection", b"close"))
             message = {**message, "headers": own + added}
         elif message["type"] == "http.response.body":
             size += len(message.get("body", b""))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import http.client
 import json
+import select
 import zlib
 
 import pytest
@@ -244,3 +247,37 @@ def test_numbers_in_paths_and_queries(server: Server) -> None:
         assert client.get("/api/jobs/9223372036854775807").status_code == 422
         last = client.get("/api/jobs/?page=9223372036854775807&items-per-page=9223372036854775807")
         assert last.json()["jobs"] == []
+
+
+def early(server: Server, path: str, length: int) -> http.client.HTTPConnection:
+    """A request that has sent its headers and nothing of its body yet."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    connection.putrequest("PUT", path)
+    connection.putheader("X-Auth-Token", server.token("adapter"))
+    connection.putheader("Content-Length", str(length))
+    connection.endheaders()
+    return connection
+
+
+@pytest.mark.parametrize("path", ["/api/none", "/api/machine_state/a%5cb/c", "/api/jobs/"])
+def test_connections_outlive_an_answer_that_needs_no_body(server: Server, path: str) -> None:
+    connection = early(server, path, 2)
+    with contextlib.closing(connection):
+        arrived, _, _ = select.select([connection.sock], [], [], 0.3)
+        assert not arrived, "answered before the body, which costs the connection"
+        connection.send(b"{}")
+        with connection.getresponse() as answer:
+            assert 400 <= answer.status < 500
+            assert answer.headers["connection"] is None
+            answer.read()
+        kept = connection.sock
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().status == 200
+        assert connection.sock is kept
+
+
+def test_an_answer_before_a_long_body_says_that_the_connection_ends(server: Server) -> None:
+    with contextlib.closing(early(server, "/api/none", 1 << 20)) as connection:
+        answer = connection.getresponse()
+        assert answer.status == 404
+        assert answer.headers["connection"] == "close"
