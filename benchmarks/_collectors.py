@@ -163,14 +163,15 @@ def messages(lines: Sequence[bytes], size: int) -> list[bytes]:
 class Replayed:
     """Messages made once and sent again with other times: a sender that costs next to nothing."""
 
-    def __init__(self, payloads: Sequence[bytes]) -> None:
-        """Every line ends with a time of ten digits."""
-        self._text: NDArray[np.uint8] = np.frombuffer(bytearray(b"".join(payloads)), np.uint8)
-        self._times = np.flatnonzero(self._text == 10) - 10
+    def __init__(self, payloads: Sequence[bytes], frame: Callable[[bytes], bytes] = bytes) -> None:
+        """Every line ends with a time of ten digits and LF; `frame` is put around each message."""
+        framed = [frame(payload) for payload in payloads]
+        self._text: NDArray[np.uint8] = np.frombuffer(bytearray(b"".join(framed)), np.uint8)
+        ends = np.flatnonzero(self._text == 10)
+        self._times = ends[self._text[ends - 1] != 13] - 10
         self._made = self._at(self._times)
         self._shown = self._made
-        ends = np.cumsum([len(payload) for payload in payloads])
-        self.bounds = [(int(end) - len(p), int(end)) for end, p in zip(ends, payloads, strict=True)]
+        self.ends = np.cumsum([len(one) for one in framed])
         self.lines = len(self._times)
 
     def _at(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -188,6 +189,7 @@ class Replayed:
             now, shown = now // 10, shown // 10
         self._shown = times
 
-    def payload(self, i: int) -> memoryview:
-        begin, end = self.bounds[i]
-        return self._text[begin:end].data
+    def frames(self, first: int, behind: int) -> memoryview:
+        """Messages of this range, one after the other."""
+        begin = self.ends[first - 1] if first else 0
+        return self._text[begin : self.ends[behind - 1] if behind else 0].data

@@ -13,9 +13,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
 
 from ccstore import Metric
 
@@ -97,11 +100,16 @@ class Site:
         except (OSError, urllib.error.URLError):
             return False
 
-    def counters(self) -> dict[str, Any]:
-        """Of the store."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/debug", timeout=120) as answer:
-            found: dict[str, Any] = json.loads(answer.read())["counters"]
-            return found
+    def counters(self) -> dict[str, int]:
+        """Figures of /metrics without labels, and sums over the labels of the others; `_total` is left
+        out."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=120) as answer:
+            text = answer.read().decode()
+        found: Counter[str] = Counter()
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                found[sample.name.removesuffix("_total")] += int(sample.value)
+        return found
 
     def seconds(self) -> float:
         """Processor time of the store's process, all threads, user and system."""

@@ -64,7 +64,7 @@ def until_stored(site: Site, lines: int) -> int:
     """Lines that have arrived in the end, of so many."""
     end, last = time.monotonic() + 30, -1
     while True:
-        found = int(site.counters()["stored"])
+        found = site.counters()["ccstore_stored_samples"]
         if found >= lines:
             return found
         if found > last:
@@ -79,7 +79,7 @@ def measured(site: Site, lines: int, send: Callable[[], None]) -> tuple[float, f
     rates, walls = [], []
     times = -(-_AT_LEAST // lines)
     for _ in range(ROUNDS):
-        before = int(site.counters()["stored"])
+        before = site.counters()["ccstore_stored_samples"]
         used, begin = site.seconds(), time.monotonic()
         for _ in range(times):
             send()
@@ -122,7 +122,7 @@ def main() -> None:
                                 poster.post(one)
 
                     send()  # all series are known after this
-                    until_stored(site, int(site.counters()["lines"]))
+                    until_stored(site, site.counters()["ccstore_lines"])
                     time.sleep(1)
                     rate, wall = measured(site, len(lines), send)
                     target = f"{TARGETS[kind, each]:13,.0f}" if journal else ""
@@ -137,7 +137,7 @@ def burst(site: Site, lines: Sequence[bytes]) -> None:
     publisher = Publisher(site.broker_port)
     out = frames(collectors.messages(lines, 1000), publisher.frame)
     times = -(-2_000_000 // len(lines))
-    before = int(site.counters()["stored"])
+    before = site.counters()["ccstore_stored_samples"]
     begin = time.monotonic()
     for _ in range(times):
         for one in out:

@@ -414,7 +414,7 @@ def _bridge(site: Site, monitor: Monitor) -> Iterator[None]:
         return
     bridge = Bridge(config.nats, feeds, pending_bytes)
     bridge.start()
-    monitor.broker = bridge.counters
+    monitor.broker = bridge
     if events is not None:
         events.start()
     try:

@@ -18,6 +18,7 @@ import nats
 import numpy as np
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription as Subscribed
 from nats.errors import SlowConsumerError
 from numpy.typing import NDArray
 
@@ -36,10 +37,9 @@ _STORE = 10.0  # seconds at shutdown to store what has been received
 
 @dataclass(slots=True)
 class BridgeCounters:
-    """Since the start. `lost` counts messages that had to be dropped because the queue was full,
-    `cut_off` how
-    often the broker gave us up for being slow: nobody knows how many messages that cost. `waiting` is
-    bytes."""
+    """Since the start. `lost` counts messages that had to be dropped because the queue was full, `cut_off`
+    how often the broker gave us up for being slow: nobody knows how many messages that cost. `waiting` is
+    bytes received that are not handled yet."""
 
     messages: int = 0
     bytes: int = 0
@@ -72,13 +72,24 @@ class Bridge:
         self._settings = settings
         self._feeds = feeds
         self._pending_bytes = pending_bytes
-        self.counters = BridgeCounters()
+        self._counters = BridgeCounters()
+        self._worker: Worker | None = None
+        self._subscriptions: list[Subscribed] = []
         self._losses = _LossReport()
         self._outage = False  # whether the present outage has been reported
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, name="nats", daemon=True)
+
+    @property
+    def counters(self) -> BridgeCounters:
+        """Of this moment."""
+        waiting = sum(one.pending_bytes for one in self._subscriptions)
+        if self._worker is not None:
+            waiting += self._worker.waiting
+        self._counters.waiting = waiting
+        return self._counters
 
     def start(self) -> None:
         """Returns at once; the connection is made by the thread."""
@@ -139,6 +150,7 @@ class Bridge:
         stream = StreamParser.install(
             client, Worker(self._pending_bytes, self._lost, self._failed), self._count
         )
+        self._worker = stream.worker
         loop = asyncio.get_running_loop()
 
         def idle() -> None:
@@ -154,15 +166,15 @@ class Bridge:
             _log.warning("not everything received from NATS could be stored before the end")
 
     def _count(self, messages: int, size: int) -> None:
-        self.counters.messages += messages
-        self.counters.bytes += size
+        self._counters.messages += messages
+        self._counters.bytes += size
 
     def _lost(self, messages: int) -> None:
-        self.counters.lost += messages
+        self._counters.lost += messages
         self._losses.count("samples", messages)
 
     def _failed(self, messages: int) -> None:
-        self.counters.failed += messages
+        self._counters.failed += messages
 
     async def _connect(self, client: Client, stream: StreamParser | None) -> None:
         """The client itself tries for ever, now and after every loss, and subscribes again."""
@@ -188,7 +200,7 @@ class Bridge:
             _log.error("NATS: %s cannot be used: %s", settings.address, error)
             return
         self._outage = False
-        self.counters.connected = True
+        self._counters.connected = True
         for feed in self._feeds:
             subscription = await client.subscribe(
                 feed.subject,
@@ -196,13 +208,14 @@ class Bridge:
                 pending_msgs_limit=0,  # no limit in number, the bytes count
                 pending_bytes_limit=self._pending_bytes,
             )
+            self._subscriptions.append(subscription)
             if stream is not None and feed.sink is not None:
                 stream.worker.feed(subscription._id, feed.sink)
         subjects = ", ".join(feed.subject for feed in self._feeds)
         _log.info("NATS: connected to %s, listening to %s", settings.address, subjects)
 
     def _callback(self, handle: Handler) -> Callable[[Msg], Awaitable[None]]:
-        counters = self.counters
+        counters = self._counters
 
         async def received(message: Msg) -> None:
             counters.messages += 1
@@ -217,12 +230,12 @@ class Bridge:
 
     async def _on_error(self, error: Exception) -> None:
         if isinstance(error, SlowConsumerError):
-            self.counters.lost += 1
+            self._counters.lost += 1
             self._losses.count(error.subject)
         elif "slow consumer" in str(error).lower():
-            self.counters.cut_off += 1
+            self._counters.cut_off += 1
             _log.error("NATS: the broker gave us up as too slow, messages are lost: %s", error)
-        elif self.counters.connected:
+        elif self._counters.connected:
             _log.warning("NATS: %s", error or type(error).__name__)
         elif not self._outage:
             self._outage = True
@@ -230,15 +243,15 @@ class Bridge:
             _log.warning("NATS: broker %s cannot be reached (%s), trying on", address, error)
 
     async def _on_disconnect(self) -> None:
-        was_connected, self.counters.connected = self.counters.connected, False
+        was_connected, self._counters.connected = self._counters.connected, False
         if was_connected and self._stopping is not None and not self._stopping.is_set():
             self._outage = True
             _log.warning("NATS: connection to %s lost, reconnecting", self._settings.address)
 
     async def _on_reconnect(self) -> None:
         self._outage = False
-        self.counters.connected = True
-        self.counters.reconnects += 1
+        self._counters.connected = True
+        self._counters.reconnects += 1
         _log.warning("NATS: connected to %s again", self._settings.address)
 
 

@@ -34,8 +34,17 @@ class BrokerFigures(Protocol):
     bytes: int
     failed: int
     lost: int
+    cut_off: int
+    waiting: int
     reconnects: int
     connected: bool
+
+
+class Broker(Protocol):
+    """The connection to the broker."""
+
+    @property
+    def counters(self) -> BrokerFigures: ...
 
 
 class Monitor(Collector):
@@ -43,7 +52,7 @@ class Monitor(Collector):
 
     def __init__(self, store: MetricStore | None = None) -> None:
         self._store = store
-        self.broker: BrokerFigures | None = None
+        self.broker: Broker | None = None
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
         self._lock = threading.Lock()
@@ -62,7 +71,7 @@ class Monitor(Collector):
         info.add_metric([VERSION], 1)
         yield info
         if self.broker is not None:
-            yield from _broker(self.broker)
+            yield from _broker(self.broker.counters)
         if self._store is not None:
             yield from _ingest(self._store.counters())
             yield from _state(self._store)
@@ -96,6 +105,8 @@ def _broker(figures: BrokerFigures) -> Iterator[Metric]:
     yield _counter("ccserver_broker_messages", "Messages received from NATS", figures.messages)
     yield _counter("ccserver_broker_bytes", "Bytes received from NATS", figures.bytes)
     yield _counter("ccserver_broker_lost_messages", "Messages dropped: the queue was full", figures.lost)
+    yield _counter("ccserver_broker_cut_off", "Times the broker gave us up as too slow", figures.cut_off)
+    yield _gauge("ccserver_broker_waiting_bytes", "Bytes received that are not handled yet", figures.waiting)
     yield _counter("ccserver_broker_failed_messages", "Messages whose handling failed", figures.failed)
     yield _counter("ccserver_broker_reconnects", "Connections made again after a loss", figures.reconnects)
 

@@ -130,7 +130,7 @@ def _bridge(config: StandaloneConfig, store: MetricStore, monitor: Monitor) -> I
         config.nats, metric_feeds(subscriptions, store.write, store.write_parts), config.store.ingest_queue
     )
     bridge.start()
-    monitor.broker = bridge.counters
+    monitor.broker = bridge
     try:
         yield
     finally:

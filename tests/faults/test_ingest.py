@@ -90,8 +90,10 @@ def test_what_the_queue_cannot_take_is_counted(broker: Broker) -> None:
         broker.publish("s", [payload] * 600)
         eventually(lambda: bridge.counters.messages == 600)
         time.sleep(0.2)
+        assert 3 << 20 <= bridge.counters.waiting < 6 << 20
         hang.set()
         eventually(lambda: store.counters()["messages"] == 600 - bridge.counters.lost)
+        eventually(lambda: bridge.counters.waiting == 0)
     finally:
         hang.set()
         bridge.stop()

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +24,18 @@ from tests.server.running import CLUSTER
 START = 1700000000
 
 
+@dataclass
+class Connection:
+    """What a bridge shows of itself."""
+
+    counters: BridgeCounters
+
+
 def monitored(folder: Path) -> tuple[MetricStore, Monitor]:
     store = MetricStore({"c": [Metric("m", 60)]}, StoreOptions(directory=folder), lambda: START + 60.0)
     store.restore()
     monitor = Monitor(store)
-    monitor.broker = BridgeCounters(connected=True)
+    monitor.broker = Connection(BridgeCounters(connected=True, waiting=7, cut_off=2))
     return store, monitor
 
 
@@ -71,6 +79,8 @@ def test_figures_follow_what_happens(tmp_path: Path) -> None:
     assert found["ccstore_query_duration_seconds_count",] == 1
     assert found["ccstore_checkpoints_total",] == found["ccstore_ready",] == 1
     assert found["ccserver_broker_connected",] == 1
+    assert found["ccserver_broker_waiting_bytes",] == 7
+    assert found["ccserver_broker_cut_off_total",] == 2
     store.close()
 
 
