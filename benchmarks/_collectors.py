@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -193,3 +193,7 @@ class Replayed:
         """Messages of this range, one after the other."""
         begin = self.ends[first - 1] if first else 0
         return self._text[begin : self.ends[behind - 1] if behind else 0].data
+
+    def payloads(self) -> Iterator[memoryview]:
+        """One message after the other."""
+        return (self.frames(i, i + 1) for i in range(len(self.ends)))

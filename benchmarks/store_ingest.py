@@ -1,9 +1,10 @@
 """Lines into the store, in the orders and sizes in which they come, with and without journal.
 
 `python -m benchmarks.store_ingest [hosts]`: hosts of 310 series each (benchmarks/_collectors.py). Rates are
-lines per second of processor time of all threads of the process, medians of several flushes; "thread" is
-the part
-of it that the journal's own thread takes. Baselines of the same call: a plain Python implementation
+lines per second of processor time of all threads of the process, medians of several rounds; the journal
+writes and syncs in its own rhythm, as in a server, and once more at the end of a round. "thread" is the part
+that the journal's own thread takes, what the journal costs the median of the rounds with it over the ones
+without, which take turns. Baselines of the same call: a plain Python implementation
 without any check, copying the same bytes, and finding their newlines.
 """
 
@@ -17,6 +18,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,6 +26,8 @@ from benchmarks import _collectors as collectors
 from ccstore import MetricStore, StoreOptions
 
 FLUSHES = 9
+ROUNDS = 5
+_AT_LEAST = 4_000_000  # lines of a round
 TARGETS = {"stable": 10e6, "shuffled in host": 4e6}
 
 
@@ -60,31 +64,53 @@ def machine_limits(payloads: Sequence[bytes]) -> tuple[float, float]:
 
 def opened(folder: Path | None) -> MetricStore:
     metrics = {collectors.CLUSTER: collectors.metrics()}
-    store = MetricStore(metrics, StoreOptions(directory=folder), clock=lambda: collectors.START + 3600.0)
+    store = MetricStore(metrics, StoreOptions(directory=folder), clock=lambda: collectors.START + 86400.0)
     store.restore()
     return store
 
 
-def measured(flushes: Sequence[Sequence[bytes]], journal: bool) -> tuple[float, float, float]:
-    """Lines per second of processor time: all flushes but the first, the first; share of other threads."""
+class Rate(NamedTuple):
+    """Lines per second of processor time: the first flush, and those after it; share of other threads."""
+
+    first: float
+    rate: float
+    others: float
+
+
+def measured(flushes: Sequence[collectors.Replayed], journal: bool) -> Rate:
+    """Flushes over and over, each time later."""
+    lines = sum(flush.lines for flush in flushes)
     with tempfile.TemporaryDirectory() as name:
         store = opened(Path(name) if journal else None)
-        rates, others = [], []
-        for payloads in flushes:
-            lines = sum(payload.count(b"\n") for payload in payloads)
-            own, all_threads = time.thread_time(), time.process_time()
-            for payload in payloads:
-                store.write(payload)
-            if journal:
-                store.sync()
-            own, all_threads = time.thread_time() - own, time.process_time() - all_threads
-            rates.append(lines / all_threads)
-            others.append((all_threads - own) / all_threads)
+        first = own = aside = begin_all = 0.0
+        times = max(-(-_AT_LEAST // lines), 2)
+        for again in range(times):
+            for flush in flushes:
+                begin = time.thread_time()
+                flush.move(again * FLUSHES * collectors.STEP)
+                payloads = list(flush.payloads())
+                made = time.thread_time()
+                for payload in payloads:
+                    store.write(payload)
+                own += time.thread_time() - made
+                aside += made - begin
+                first = first or flush.lines / own
+            if not again:  # everything is known from here on
+                own, aside, begin_all = 0.0, 0.0, time.process_time()
+        begin = time.thread_time()
+        if journal:
+            store.sync()
+        own += time.thread_time() - begin
+        every = time.process_time() - begin_all - aside
         counters = store.counters()
-        assert counters["stored"] == counters["lines"]
+        assert counters["stored"] == counters["lines"] == lines * times
         assert counters.get("journal_lost_samples", 0) == 0
         store._closed = True  # no last checkpoint: it is not what is measured
-        return statistics.median(rates[1:]), rates[0], statistics.median(others[1:])
+        return Rate(first, lines * (times - 1) / every, (every - own) / every)
+
+
+def median_of(rates: Sequence[Rate]) -> Rate:
+    return Rate(*(statistics.median(column) for column in zip(*rates, strict=True)))
 
 
 def main() -> None:
@@ -104,22 +130,23 @@ def main() -> None:
         source = random.Random(1)
         ordered = [order(flush, source) for flush in made]
         for each in (1000, 20):
-            flushes = [collectors.messages(one, each) for one in ordered]
-            without = 0.0
-            for journal in (False, True):
-                rate, first, others = measured(flushes, journal)
-                share = f"{others:7.1%}" if journal else ""
+            flushes = [collectors.Replayed(collectors.messages(one, each)) for one in ordered]
+            rounds = [(measured(flushes, False), measured(flushes, True)) for _ in range(ROUNDS)]
+            without, with_journal = (median_of(column) for column in zip(*rounds, strict=True))
+            cost = statistics.median(one.rate / other.rate - 1 for one, other in rounds)
+            for journal, found in ((False, without), (True, with_journal)):
+                share = f"{found.others:7.1%}" if journal else ""
                 goal = TARGETS.get(name, 0.0) if each == 1000 and not journal else 0.0
                 target = f"{goal:13,.0f}" if goal else ""
-                cost = f"   journal costs {without / rate - 1:.1%}" if journal else ""
-                without = without or rate
+                costs = f"   journal costs {cost:.1%}" if journal else ""
                 print(
-                    f"{name:28}{each:12}{'on' if journal else 'off':>9}{rate:13,.0f}{rate / plain:7.1f}"
-                    f"{share:>8}{target:>13}{cost}",
+                    f"{name:28}{each:12}{'on' if journal else 'off':>9}{found.rate:13,.0f}"
+                    f"{found.rate / plain:7.1f}{share:>8}{target:>13}{costs}",
                     flush=True,
                 )
-                if name == "stable" and each == 1000:
-                    print(f"{'  first flush, all new':28}{each:12}{'':9}{first:13,.0f}{first / plain:7.1f}")
+                if name == "stable" and each == 1000 and not journal:
+                    rate = found.first
+                    print(f"{'  first flush, all new':28}{each:12}{'':9}{rate:13,.0f}{rate / plain:7.1f}")
 
 
 if __name__ == "__main__":

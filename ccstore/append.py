@@ -71,15 +71,22 @@ class Writer:
         self._one_part = np.zeros((1, 2), np.int64)
         self._no_log = Block(np.zeros(1, np.int32), np.zeros(MARKS, np.int64))
         self._rejections = np.zeros((ingest.NOTED_LIMIT, 4), np.int64)
-        self._scopes: dict[str, tuple[int, NDArray[np.uint8], int]] = {}
+        self._scopes: dict[tuple[str, bool], tuple[int, NDArray[np.uint8], int]] = {}
         self.totals = np.zeros(grammar.OUTCOMES, np.int64)
         self.messages = 0
         self.lines = 0
         self.message_bytes = 0
 
-    def write(self, payload: bytes | bytearray | memoryview, default_cluster: str, now: int) -> WriteReport:
+    def write(
+        self,
+        payload: bytes | bytearray | memoryview,
+        default_cluster: str,
+        now: int,
+        repeated: bool = False,
+    ) -> WriteReport:
         """Stores the good lines of a message. One message is taken at a time, in short holds of the store's
-        lock."""
+        lock. `repeated`: it has been stored with another default cluster; then only what is different this
+        time is stored and counted."""
         with self._turn:
             source = np.frombuffer(payload, np.uint8)
             size = len(source)
@@ -88,13 +95,19 @@ class Writer:
             text[size] = 10
             text[size + 1 : size + _PADDING] = 0
             self._one_part[0, 1] = size
-            self._ingest(text, self._one_part, default_cluster, now)
-            self.messages += 1
-            self.message_bytes += size
+            self._ingest(text, self._one_part, default_cluster, now, repeated)
+            if not repeated:
+                self.messages += 1
+                self.message_bytes += size
             return self._report(text)
 
     def write_parts(
-        self, text: NDArray[np.uint8], parts: NDArray[np.int64], default_cluster: str, now: int
+        self,
+        text: NDArray[np.uint8],
+        parts: NDArray[np.int64],
+        default_cluster: str,
+        now: int,
+        repeated: bool = False,
     ) -> WriteReport:
         """Many messages at once, text[begin:end] for each row of `parts`, without copying them.
 
@@ -103,9 +116,10 @@ class Writer:
         """
         with self._turn:
             text[parts[:, 1]] = 10
-            self._ingest(text, parts, default_cluster, now)
-            self.messages += len(parts)
-            self.message_bytes += int((parts[:, 1] - parts[:, 0]).sum())
+            self._ingest(text, parts, default_cluster, now, repeated)
+            if not repeated:
+                self.messages += len(parts)
+                self.message_bytes += int((parts[:, 1] - parts[:, 0]).sum())
             return self._report(text)
 
     def switch_journal(self) -> int:
@@ -116,18 +130,24 @@ class Writer:
             return self._journal.switch()
 
     def _ingest(
-        self, text: NDArray[np.uint8], parts: NDArray[np.int64], default_cluster: str, now: int
+        self,
+        text: NDArray[np.uint8],
+        parts: NDArray[np.int64],
+        default_cluster: str,
+        now: int,
+        repeated: bool,
     ) -> None:
         journal = self._journal
         if journal is not None and not self.messages:
             journal.begin()
-        scope, default, default_length = self._scope(default_cluster)
+        scope, default, default_length = self._scope(default_cluster, repeated)
         request = self._request
         request[ingest.PART] = 0
         request[ingest.AT] = -1
         request[ingest.NOW] = now
         request[ingest.SCOPE] = scope
         request[ingest.DEFAULT_LENGTH] = default_length
+        request[ingest.REPEATED] = repeated
         self._result[:] = 0
         status = ingest.PAUSE
         while status != ingest.DONE:
@@ -153,15 +173,15 @@ class Writer:
             if journal is not None and (status == ingest.LOG_FULL or journal.wanted):
                 journal.hand_over()
 
-    def _scope(self, cluster: str) -> tuple[int, NDArray[np.uint8], int]:
-        known = self._scopes.get(cluster)
+    def _scope(self, cluster: str, repeated: bool) -> tuple[int, NDArray[np.uint8], int]:
+        known = self._scopes.get((cluster, repeated))
         if known is None:
             name = encoded(cluster)
             number = len(self._scopes) + 1
             known = (number, np.frombuffer(name + bytes(_PADDING), np.uint8).copy(), len(name))
             if number > _MOST_SCOPES:
                 return -1, known[1], known[2]
-            self._scopes[cluster] = known
+            self._scopes[cluster, repeated] = known
         return known
 
     def _report(self, text: NDArray[np.uint8]) -> WriteReport:

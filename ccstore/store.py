@@ -108,19 +108,30 @@ class MetricStore:
 
     # -- writing -----------------------------------------------------------------------------------------
 
-    def write(self, payload: bytes | bytearray | memoryview, default_cluster: str = "") -> WriteReport:
-        """Stores the good lines of a message of line protocol; a bad line costs itself only."""
-        return self._writer.write(payload, default_cluster, int(self._clock()))
+    def write(
+        self, payload: bytes | bytearray | memoryview, default_cluster: str = "", *, repeated: bool = False
+    ) -> WriteReport:
+        """Stores the good lines of a message of line protocol; a bad line costs itself only.
+
+        `repeated`: the message has been written with another default cluster before. Only lines without a
+        cluster are stored then, and only what becomes of these is counted.
+        """
+        return self._writer.write(payload, default_cluster, int(self._clock()), repeated)
 
     def write_parts(
-        self, text: NDArray[np.uint8], parts: NDArray[np.int64], default_cluster: str = ""
+        self,
+        text: NDArray[np.uint8],
+        parts: NDArray[np.int64],
+        default_cluster: str = "",
+        *,
+        repeated: bool = False,
     ) -> WriteReport:
-        """Many messages in one call: text[begin:end] for each row (begin, end) of `parts`.
+        """Many messages in one call: text[begin:end] for each row (begin, end) of `parts`; else like `write`.
 
         text[end] is overwritten, and 64 bytes behind it must be readable. Line numbers of rejections count
         within their message.
         """
-        return self._writer.write_parts(text, parts, default_cluster, int(self._clock()))
+        return self._writer.write_parts(text, parts, default_cluster, int(self._clock()), repeated)
 
     def sync(self, patience: float = 10.0) -> bool:
         """Waits until the journal has on disk what has been written so far; False when there is no journal or

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import nats
 import numpy as np
@@ -274,25 +275,42 @@ class _LossReport:
             self.last, self.pending = now, 0
 
 
-def metric_feeds(
-    subscriptions: Sequence[Subscription],
-    write: Callable[[bytes, str], object],
-    write_parts: Callable[[NDArray[np.uint8], NDArray[np.int64], str], object] | None = None,
-) -> list[Feed]:
-    """One feed per configured subscription; each keeps the default cluster of its own entry.
+class Write(Protocol):
+    """MetricStore.write."""
 
-    A subject may be listed twice with different clusters: storing a line with a cluster tag a second time
-    writes the same sample to the same place.
+    def __call__(self, payload: bytes, default_cluster: str, /, *, repeated: bool) -> object: ...
+
+
+class WriteParts(Protocol):
+    """MetricStore.write_parts."""
+
+    def __call__(
+        self, text: NDArray[np.uint8], parts: NDArray[np.int64], default_cluster: str, /, *, repeated: bool
+    ) -> object: ...
+
+
+def metric_feeds(
+    subscriptions: Sequence[Subscription], write: Write, write_parts: WriteParts | None = None
+) -> list[Feed]:
+    """One feed per configured subject, with the default clusters of all its entries.
+
+    Of a subject that is listed twice, lines without a cluster tag go to each default cluster; the others are
+    stored once.
     """
 
-    def feed(entry: Subscription) -> Feed:
+    def feed(subject: str, clusters: Sequence[str]) -> Feed:
         def handle(payload: bytes) -> None:
-            write(payload, entry.cluster)
+            for number, cluster in enumerate(clusters):
+                write(payload, cluster, repeated=number > 0)
 
         def sink(text: NDArray[np.uint8], parts: NDArray[np.int64]) -> None:
             assert write_parts is not None
-            write_parts(text, parts, entry.cluster)
+            for number, cluster in enumerate(clusters):
+                write_parts(text, parts, cluster, repeated=number > 0)
 
-        return Feed(entry.subject, handle, sink if write_parts is not None else None)
+        return Feed(subject, handle, sink if write_parts is not None else None)
 
-    return [feed(entry) for entry in subscriptions]
+    by_subject: dict[str, dict[str, None]] = {}
+    for entry in subscriptions:
+        by_subject.setdefault(entry.subject, {})[entry.cluster] = None
+    return [feed(subject, list(clusters)) for subject, clusters in by_subject.items()]

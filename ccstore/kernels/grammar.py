@@ -62,6 +62,7 @@ HAS_TIME = 3
 TIME_VALUE = 4
 KEY_SPAN_END = 5  # end of measurement and tags
 LINE_START = 6  # position of the measurement
+LINE_BEGIN = 7  # of the line: of the blanks before it
 HEAD_SIZE = 8
 
 LONGEST_LINE = 65536
@@ -228,8 +229,8 @@ def read_field_value(
     c = text[at]
     if c == 34:
         close = end_of_string(text, at + 1, end)
-        if close < 0 or close - head[LINE_START] > LONGEST_LINE:
-            return SYNTAX if close < 0 and end - head[LINE_START] <= LONGEST_LINE else TOO_LONG, at
+        if close < 0 or close - head[LINE_BEGIN] > LONGEST_LINE:
+            return SYNTAX if close < 0 and end - head[LINE_BEGIN] <= LONGEST_LINE else TOO_LONG, at
         token(tokens, head, FIELD_STRING, key, key_end, at + 1, close)
         return 0, close + 1
     kind = BAD
@@ -260,7 +261,7 @@ def read_time(text: NDArray[np.uint8], at: int, head: NDArray[np.int64]) -> tupl
             return False, at
         value = value * np.uint64(10) + np.uint64(text[at] - np.uint8(48))
         at += 1
-    if at == begin or value > np.uint64(9223372036854775807):
+    if at == begin or value > np.uint64(9223372036854775807) + np.uint64(negative):
         return False, at
     head[HAS_TIME] = 1
     head[TIME_VALUE] = -np.int64(value) if negative else np.int64(value)
@@ -277,6 +278,7 @@ def read_point(
     without end is its opening quote.
     """
     head[:] = 0
+    head[LINE_BEGIN] = at
     while text[at] == 32:
         at += 1
     head[LINE_START] = at
@@ -291,7 +293,7 @@ def read_point(
         head[NEXT_LINE] = behind_line_feed(text, head[ERROR_AT])
         # A line is too long even when something in it is wrong before its end, unless that is a missing
         # quote.
-        if head[ERROR_AT] - at > LONGEST_LINE:
+        if head[ERROR_AT] - head[LINE_BEGIN] > LONGEST_LINE:
             reason = TOO_LONG
     return reason
 
@@ -300,11 +302,12 @@ def read_point(
 def read_tokens(
     text: NDArray[np.uint8], at: int, end: int, tokens: NDArray[np.int64], head: NDArray[np.int64]
 ) -> int:
+    begin = head[LINE_BEGIN]
     start = at
     at = end_of_name(text, at, False)
     if at == start:
         return fail(head, at, SYNTAX)
-    if at - start > LONGEST_LINE:
+    if at - begin > LONGEST_LINE:
         return fail(head, at, TOO_LONG)
     token(tokens, head, MEASUREMENT, start, at, at, at)
     while text[at] == 44:
@@ -315,7 +318,7 @@ def read_tokens(
         at = end_of_name(text, key_end + 1, True)
         if at == key_end + 1 or text[at] == 61:
             return fail(head, at, SYNTAX)
-        if at - start > LONGEST_LINE:
+        if at - begin > LONGEST_LINE:
             return fail(head, at, TOO_LONG)
         token(tokens, head, TAG, key, key_end, key_end + 1, at)
     if text[at] != 32:
@@ -331,7 +334,7 @@ def read_tokens(
         reason, at = read_field_value(text, key_end + 1, end, tokens, head, key, key_end)
         if reason:
             return fail(head, at, reason)
-        if at - start > LONGEST_LINE:
+        if at - begin > LONGEST_LINE:
             return fail(head, at, TOO_LONG)
         if text[at] != 44:
             break
@@ -350,7 +353,7 @@ def read_tokens(
                 return fail(head, at, TIMESTAMP)
     elif not line_ends(text, at):
         return fail(head, at, SYNTAX)
-    if at - start > LONGEST_LINE:
+    if at - begin > LONGEST_LINE:
         return fail(head, at, TOO_LONG)
     for i in range(start, at):
         if text[i] >= 0x80:

@@ -132,14 +132,16 @@ MAX_FUTURE = 4
 SCOPE = 5  # number of the default cluster, for aliases; -1: too many different ones, do not remember aliases
 DEFAULT_LENGTH = 6
 LINE_LIMIT = 7
-REQUEST_SIZE = 8
+REPEATED = 8  # 1: another default cluster has had the message; what does not depend on it is passed over
+REQUEST_SIZE = 9
 
 # result[...]: what it answers; counts are added up over the calls of one message
 STATUS = 0
 LINE = 1  # line number of AT within its part, from 0
-LINES = 2  # points seen
+LINES = 2  # points
 REJECTED = 3
 NOTED = 4  # rows filled in rejections
+SEEN = 5  # lines of any kind
 OUTCOME = 8  # + outcome: count
 RESULT_SIZE = 8 + OUTCOMES
 
@@ -165,8 +167,8 @@ LANE_EXPECTED = 6  # 1: the alias that was predicted
 LANE_CANDIDATE = 7
 LANES = 8
 
-# aliases that are not series: VALUE low half = -2 - (UNKNOWN_METRIC | UNKNOWN_CLUSTER) - OUTCOMES * unknown
-# number
+# aliases that are not series: VALUE low half = -2 - (UNKNOWN_METRIC | UNKNOWN_CLUSTER | SKIPPED) - OUTCOMES *
+# unknown number
 FLAG_SUBTYPE_IGNORED = 1
 
 _ZERO = np.uint64(0)
@@ -378,7 +380,10 @@ def resolve(
     spans[:] = -1
     length = unescape(text, tokens[0, KEY_START], tokens[0, KEY_END], False, scratch, 0)
     free = length
+    repeated = request[REPEATED] != 0
     if not known_anywhere(tables, scratch, length):
+        if repeated:
+            return SKIPPED, 0, 0, 0, 0.0
         return UNKNOWN_METRIC, note_unknown(tables, scratch, length), 0, 0, 0.0
 
     value = 0.0
@@ -427,6 +432,8 @@ def resolve(
     # Cluster: the tag, else the default of the message.
     cluster_start = free
     if spans[_CLUSTER] >= 0:
+        if repeated:
+            return SKIPPED, 0, 0, 0, 0.0
         row = tokens[spans[_CLUSTER]]
         free = unescape(text, row[VALUE_START], row[VALUE_END], True, scratch, free)
     else:
@@ -581,6 +588,8 @@ def careful_line(
     outcome = read_point(text, at, end, tokens, head)
     if outcome == SKIPPED:
         return outcome, -1
+    if outcome != 0 and request[REPEATED] != 0:
+        return SKIPPED, -1
     if outcome != 0:
         # Lines of other kinds share the subject: what is wrong with them is not our business.
         if head[TOKENS] > 0:
@@ -592,6 +601,8 @@ def careful_line(
     outcome, number, flags, time, value = resolve(
         tables, text, tokens, head, request, default, scratch, spans
     )
+    if request[REPEATED] != 0 and (STORED < outcome < FIRST_DROPPED or outcome == NOT_A_METRIC):
+        return SKIPPED, -1
     if outcome == UNKNOWN_METRIC:
         tables.unknown[number] += 1
     elif outcome == STORED:
@@ -601,7 +612,7 @@ def careful_line(
             return NO_MEMORY, -1
         write_log(tables, log, mark, number, time - BASE, value)
         tables.counts[SAMPLES] += 1
-    elif outcome != UNKNOWN_CLUSTER:
+    elif outcome not in (UNKNOWN_CLUSTER, SKIPPED):
         return outcome, -1
 
     start = head[LINE_START]
@@ -829,8 +840,9 @@ def careful(
                 row[2] = at
                 row[3] = head[NEXT_LINE] - 1
                 result[NOTED] += 1
-        if alias >= 0:
-            follow(tables, alias)
+    if alias >= 0:
+        follow(tables, alias)
+    result[SEEN] += 1
     for i in range(at, min(head[NEXT_LINE], end)):
         if text[i] == 10:
             result[LINE] += 1
@@ -877,8 +889,10 @@ def apply(
         outcome = packed % OUTCOMES
         if outcome == UNKNOWN_METRIC:
             tables.unknown[packed // OUTCOMES] += 1
-    result[OUTCOME + outcome] += 1
-    result[LINES] += 1
+    if outcome != SKIPPED:
+        result[OUTCOME + outcome] += 1
+        result[LINES] += 1
+    result[SEEN] += 1
     result[LINE] += 1
     if lane[LANE_EXPECTED] != 0:
         tables.counts[LAST_ALIAS] = alias
@@ -930,14 +944,14 @@ def ingest(
     bad lines; `log` and `mark` are the journal's (kernels/log.py).
     """
     tables = gather(flat)
-    goal = result[LINES] + request[LINE_LIMIT]
+    goal = result[SEEN] + request[LINE_LIMIT]
     while request[PART] < parts.shape[0]:
         end = parts[request[PART], 1]
         if request[AT] < 0:
             request[AT] = parts[request[PART], 0]
             result[LINE] = 0
         while request[AT] < end:
-            if result[LINES] >= goal:
+            if result[SEEN] >= goal:
                 return PAUSE
             if not room_in_log(log, mark):
                 return LOG_FULL

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ccstore.kernels.grammar import (
     ERROR_AT,
-    LINE_START,
+    LINE_BEGIN,
     LONGEST_LINE,
     NEXT_LINE,
     SYNTAX,
@@ -30,7 +30,7 @@ def whole_lines(text: NDArray[np.uint8], end: int, tokens: NDArray[np.int64], he
         outcome = read_point(text, at, end, tokens, head)
         if head[NEXT_LINE] > end:
             break
-        if outcome == SYNTAX and text[head[ERROR_AT]] == 34 and end - head[LINE_START] <= LONGEST_LINE:
+        if outcome == SYNTAX and text[head[ERROR_AT]] == 34 and end - head[LINE_BEGIN] <= LONGEST_LINE:
             break
         at = head[NEXT_LINE]
     return at

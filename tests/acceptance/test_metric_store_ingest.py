@@ -254,13 +254,14 @@ def test_check_15_two_subscriptions_with_different_defaults_under_load() -> None
         eventually(lambda: bridge.counters.connected)
         time.sleep(0.3)  # the subscriptions follow the connection
         asyncio.run(asyncio.wait_for(publish(), 60))
-        expected = rounds * hosts * (1 + 1 + 2 * 2)
+        expected = rounds * hosts * (1 + 1 + 2 + 1)  # a line with a cluster is stored once
         eventually(lambda: store.counters()["stored"] == expected, 30)
     finally:
         bridge.stop()
         broker.kill()
     assert bridge.counters.lost == bridge.counters.failed == 0
-    assert bridge.counters.messages == rounds * hosts * 4
+    assert bridge.counters.messages == store.counters()["messages"] == rounds * hosts * 3
+    assert store.counters()["lines"] == expected
     names = {letter: [f"{letter}{i}" for i in range(hosts)] for letter in "lrbt"}
     assert set(store.hosts("a")) == {*names["l"], *names["b"]}
     assert set(store.hosts("b")) == {*names["r"], *names["b"]}

@@ -74,9 +74,9 @@ def test_what_the_queue_cannot_take_is_counted(broker: Broker) -> None:
     store = MetricStore(METRICS, StoreOptions(), clock=lambda: START + 3600.0)
     hang = threading.Event()
 
-    def write_parts(text: Any, parts: Any, cluster: str) -> None:
+    def write_parts(text: Any, parts: Any, cluster: str, *, repeated: bool) -> None:
         hang.wait(30)
-        store.write_parts(text, parts, cluster)
+        store.write_parts(text, parts, cluster, repeated=repeated)
 
     bridge = Bridge(
         broker.settings, metric_feeds([Subscription("s", "c")], store.write, write_parts), 3 << 20

@@ -73,7 +73,7 @@ class Received:
     def __init__(self) -> None:
         self.writes: list[tuple[bytes, str]] = []
 
-    def write(self, payload: bytes, cluster: str) -> None:
+    def write(self, payload: bytes, cluster: str, *, repeated: bool = False) -> None:
         if payload == b"broken":
             raise ValueError("this payload breaks the receiver")
         self.writes.append((payload, cluster))
