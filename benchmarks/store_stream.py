@@ -162,10 +162,9 @@ def main() -> None:
     print(f"sent       {sent:14,} samples, {streamed // seconds:,} a second, at most {behind:.1f} s late")
     print(f"stored     {stored:14,}   dropped {dropped}   rejected {rejected}")
     print(f"lost       {sent - stored:14,}   of the journal {lost}")
-    print(
-        f"broker     {counters['ccserver_broker_messages']:14,} messages, "
-        f"{counters['ccserver_broker_lost_messages']} dropped, {counters['ccserver_broker_cut_off']} cuts"
-    )
+    messages, refused = counters["ccserver_broker_messages"], counters["ccserver_broker_lost_messages"]
+    reconnects = counters["ccserver_broker_reconnects"]
+    print(f"broker     {messages:14,} messages, {refused} dropped, {reconnects} reconnects")
     print(f"gaps       {empty:14,} in {min(seconds, _CHECKED)} s of {len(names)} hosts")
     print(f"processor  {processor:14.1f} s of the store, {streamed / processor / 1e6:.2f} M samples in each")
     print(f"           {sending:14.1f} s of the senders")

@@ -2,8 +2,8 @@
 
 docs/format/journal.md draws the files. Samples are logged by the very kernel that stores them, into a block
 of memory; full blocks, and twice a second the one in use, go to the journal's own thread, which adds
-checksums and writes. The queue of blocks is bounded: when the disk cannot keep up, samples stay out of the
-journal, are counted, and a checkpoint is due at once.
+checksums, writes, and twice a second sees to it that all of it is on disk. The queue of blocks is bounded:
+when the disk cannot keep up, samples stay out of the journal, are counted, and a checkpoint is due at once.
 
 Cost: 1 to 2 ns a sample for its writer, and 4 bytes to the disk in the order that senders keep (up to 16 in
 another one), which is another 2 ns of the thread (benchmarks/store_ingest.py).
@@ -49,6 +49,8 @@ _LARGEST = 1 << 28  # bytes of a record: guards against a size that is damage
 _CHAPTER = 1 << 28  # bytes after which everything is explained anew, so that damage has an end
 _QUEUE = 64 << 20  # bytes
 _SPARES = 4  # blocks that are kept for the next use
+_LEAST_AHEAD = 1 << 20  # bytes of a file that are reserved at once: at least, at most
+_MOST_AHEAD = 1 << 24
 _PATIENCE = 10.0  # seconds that closing waits for a write under way
 _TURN = 0.02  # seconds that the thread waits for its turn before it leaves the hand-over to the writers
 _BETWEEN_COMPLAINTS = 60.0  # seconds
@@ -114,6 +116,7 @@ class Journal:
         self._files = threading.Lock()  # of everything on disk
         self._advanced = threading.Condition(self._lock)
         self._wake = threading.Event()
+        self._sync_asked = False
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._queue: list[Record] = []
@@ -124,6 +127,7 @@ class Journal:
         self._fd = -1
         self._open = 0  # number of the file behind the descriptor
         self._end = 0  # of what is written to it
+        self._reserved = 0  # bytes of it
         self._dirty = False
         self._older = sum(path.stat().st_size for _, path in journals(directory))
         self._appended = 0
@@ -175,6 +179,8 @@ class Journal:
                 if self._behind_since is None:
                     self._behind_since = time.monotonic()
                 following = self._spares.pop() if self._spares else _new_block()
+                # What the thread has written can be used again: new memory costs more than a write.
+                self._wake.set()
         if self._chapter_bytes >= _CHAPTER:
             self._known = (0, 0)
         following.mark[[USED, RUN, CHAPTER]] = (0, -1, chapter + (self._known == (0, 0)))
@@ -229,6 +235,7 @@ class Journal:
         with self._lock:
             target = self._appended
             if self._durable < target:
+                self._sync_asked = True
                 self._wake.set()
                 self._advanced.wait_for(lambda: self._durable >= target, patience)
             return self._durable >= target and not self._incomplete
@@ -308,12 +315,17 @@ class Journal:
     # -- the thread's side -------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        due = time.monotonic() + _INTERVAL
         while not self._stopping:
-            self._wake.wait(_INTERVAL)
+            self._wake.wait(max(due - time.monotonic(), 0.0))
             self._wake.clear()
-            self._ask_for_block()
-            self._commit()
-        self._commit()
+            durable = self._sync_asked or time.monotonic() >= due
+            if durable:
+                self._sync_asked = False
+                self._ask_for_block()
+                due = time.monotonic() + _INTERVAL
+            self._commit(durable)
+        self._commit(True)
 
     def _ask_for_block(self) -> None:
         """The block in use; from writers that are too busy to let anybody else in, at their next message."""
@@ -325,8 +337,8 @@ class Journal:
             finally:
                 self.turn.release()
 
-    def _commit(self) -> None:
-        """Everything in the queue into its files, and these to disk."""
+    def _commit(self, durable: bool) -> None:
+        """Everything in the queue into its files, and these to disk if it shall be `durable`."""
         with self._files:
             began = time.monotonic()
             with self._lock:
@@ -335,9 +347,12 @@ class Journal:
                 appended = self._appended
             try:
                 self._write_taken()
-                self._sync_file()
+                if durable:
+                    self._sync_file()
             except OSError as error:
                 self._failed(error)
+                return
+            if not durable:
                 return
             with self._lock:
                 self._durable = appended
@@ -369,16 +384,30 @@ class Journal:
             RECORD_MAGIC, record.kind, record.size, 0, int(checksum(record.content, size // 4)), 0
         )[:-8]
         head += struct.pack("<Q", _check_of_head(head))
+        self._reserve(self._end + RECORD.size + size)
         try:
             self._put([memoryview(head), record.content[: size // 4].view(np.uint8).data], self._end)
         except OSError:
             os.ftruncate(self._fd, self._end)
+            self._reserved = self._end
             raise
         self._records += 1
         step("journal: record written")
         self._written += RECORD.size + size
         self._end += RECORD.size + size
         self._dirty = True
+
+    def _reserve(self, end: int) -> None:
+        """Room for bytes up to there: on some file systems growing with every page that is written costs more
+        than ten times the write."""
+        if end <= self._reserved:
+            return
+        ahead = min(max(self._end, _LEAST_AHEAD), _MOST_AHEAD)
+        try:
+            os.posix_fallocate(self._fd, self._end, end - self._end + ahead)
+            self._reserved = end + ahead
+        except OSError:
+            self._reserved = end + ahead  # it will do without; whether there is room the write itself tells
 
     def _put(self, parts: list[memoryview], at: int) -> None:
         while parts:
@@ -406,10 +435,12 @@ class Journal:
             os.close(fd)
             raise
         self._fd, self._open, self._end, self._dirty = fd, number, HEADER.size, True
+        self._reserved = HEADER.size
         step("journal: file made")
 
     def _close_file(self) -> None:
         try:
+            os.ftruncate(self._fd, self._end)
             self._sync_file()
         except OSError as error:
             self._failed(error)
