@@ -35,6 +35,7 @@ def store_options(section: MetricStoreSection, minimum_points: int = 1000) -> St
         memory_cap=section.memory_cap,
         checkpoint_interval=section.checkpoint_interval,
         max_future=section.max_future,
+        pack_after=section.pack_after,
         journal=section.journal,
         journal_limit_per_host=section.max_wal_size,
         num_workers=section.num_workers,

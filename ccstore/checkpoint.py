@@ -132,7 +132,8 @@ class CheckpointWriter:
 
     @property
     def next_is_full(self) -> bool:
-        used = int(self._tables.counts[layout.UNITS_IN_USE]) * UNIT_BYTES
+        counts = self._tables.counts
+        used = int(counts[layout.UNITS_IN_USE] + counts[layout.SPARED_UNITS]) * UNIT_BYTES
         held = 4 * sum(saved.values for saved in self._chain)
         return (
             self._since == 0

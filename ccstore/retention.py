@@ -1,4 +1,4 @@
-"""The way of samples out of memory: age, memory cap, and `free`.
+"""The way of samples out of memory: age, memory cap, and `free`; packing of what stays.
 
 Nothing that a reader may be looking at is used again: what a pass removes waits in limbo until every read
 that
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ccstore.kernels import layout, reading, removal
+from ccstore.kernels import layout, packing, reading, removal
 from ccstore.kernels.layout import BASE
 from ccstore.tables import StoreTables
 
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 _GROUPS_PER_HOLD = 128  # of the writers' lock: half a millisecond when all series in them go
 _PAGES_PER_HOLD = 8192
+_PACKED_PER_HOLD = 128  # half a millisecond
+_PACKED_PER_CALL = 1 << 16
 _NOTES = 1 << 16
 _FRACTIONS = (1.0, 0.75, 0.5, 0.25)
 
@@ -77,6 +79,9 @@ class Retention:
         self._pages = np.empty(_NOTES, np.int64)
         self._groups = np.empty(_NOTES, np.int64)
         self._segments = np.empty(_NOTES, np.int64)
+        self._packing = np.zeros(1, np.int64)  # group to go on with
+        self._plans = np.zeros(packing.PLANS, np.int64)
+        self._values = np.zeros(packing.VALUES, np.float32)
         self.removed_pages = 0
         self.removed_series = 0
 
@@ -107,6 +112,45 @@ class Retention:
                 dropped += self._end()
                 if int(self._progress[removal.NEXT_GROUP]) >= groups:
                     return dropped
+
+    def pack_before(self, time: int) -> bool:
+        """Packs pages that end before `time` (unix seconds), a bounded number of them; whether that was all.
+
+        They are packed under the writers' lock, in holds of half a millisecond.
+        """
+        counts = self._tables.counts
+        seen = 0
+        while seen < _PACKED_PER_CALL:
+            with self._pass:
+                with self._lock:
+                    stop = min(int(self._packing[0]) + _GROUPS_PER_HOLD, int(counts[layout.GROUP_COUNT]))
+                    seen += packing.pack_pages(
+                        self._tables.flat,
+                        stop,
+                        time - BASE,
+                        _PACKED_PER_HOLD,
+                        self._values,
+                        self._plans,
+                        self._packing,
+                    )
+                if int(self._packing[0]) >= int(counts[layout.GROUP_COUNT]):
+                    self._packing[0] = 0
+                    return True
+            # What has been packed is soon needed for what comes next.
+            self.recycle()
+        return False
+
+    def _take_replaced(self) -> None:
+        """Into limbo with pages that others have taken the place of."""
+        count = _PAGES_PER_HOLD
+        while count == _PAGES_PER_HOLD:
+            pages = np.empty(_PAGES_PER_HOLD, np.int64)
+            with self._lock:
+                count = int(removal.take_replaced(self._tables.flat, pages))
+            if count:
+                nothing = np.empty(0, np.int64)
+                number = self._readers.next_number()
+                self._limbo.append(_Removed(number, pages[:count], nothing, nothing))
 
     def free(self, series: NDArray[np.int64], to: int) -> int:
         """Empties the pages of these series that end before `to`; returns their number, counted per
@@ -151,6 +195,8 @@ class Retention:
     def recycle(self) -> None:
         """Gives back what nobody can see any more."""
         with self._pass:
+            if self._tables.counts[layout.REPLACED] >= 0:
+                self._take_replaced()
             while self._limbo and self._limbo[0].at <= self._readers.oldest():
                 removed = self._limbo.popleft()
                 with self._lock:
@@ -174,19 +220,20 @@ class Retention:
                 if count < _PAGES_PER_HOLD:
                     break
             pages = np.concatenate(taken)
-            places, kinds = joined(*self._memory_of(pages))
-            kinds = np.concatenate((kinds, np.full(len(pages) - len(kinds), -1)))
-            places = np.concatenate((places, np.zeros(len(pages) - len(places), np.int64)))
+            places, units = joined(*self._memory_of(pages))
+            rest = np.zeros(len(pages) - len(units), np.int64)
+            units, places = np.concatenate((units, rest)), np.concatenate((places, rest))
             for begin in range(0, len(pages), _PAGES_PER_HOLD):
                 part = slice(begin, begin + _PAGES_PER_HOLD)
                 with self._lock:
-                    removal.put_free_pages(self._tables.flat, pages[part], places[part], kinds[part])
+                    removal.put_free_pages(self._tables.flat, pages[part], places[part], units[part])
 
     def _memory_of(self, pages: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """First unit and number of units."""
         rows = self._tables.pages[pages]
         state = rows[:, layout.STATE]
-        units = np.int64(1) << ((state & 3) + ((state >> 2) & 3)).astype(np.int64)
+        packed = (state >> layout.PACKED) & 31
+        units = np.where(packed, packed, 1 << ((state & 3) + ((state >> 2) & 3))).astype(np.int64)
         return rows[:, layout.PAGE_AT].astype(np.uint32).astype(np.int64), units
 
     def _bytes_in_use(self) -> int:
@@ -246,7 +293,7 @@ class Retention:
 def joined(
     places: NDArray[np.int64], units: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The same memory as pieces as large as pages can be: first units, and log2 of their number of units.
+    """The same memory as pieces as large as pages can be: their first units, and how many they have.
 
     They are never more than there were.
     """
@@ -255,15 +302,11 @@ def joined(
     begins = np.flatnonzero(np.concatenate(([True], places[1:] != (places + units)[:-1]))[: len(places)])
     runs = np.add.reduceat(units, begins) if len(begins) else units
     at = places[begins]
-    largest = layout.CLASSES - 1
-    whole = runs >> largest
+    largest = layout.MOST_UNITS
+    whole = runs // largest
     within = np.arange(int(whole.sum())) - np.repeat(np.cumsum(whole) - whole, whole)
-    found = [np.repeat(at, whole) + (within << largest)]
-    kinds = [np.full(len(found[0]), largest, np.int64)]
-    at = at + (whole << largest)
-    for kind in range(largest - 1, -1, -1):
-        has = (runs >> kind) & 1 == 1
-        found.append(at[has])
-        kinds.append(np.full(int(has.sum()), kind, np.int64))
-        at = at + (has.astype(np.int64) << kind)
-    return np.concatenate(found), np.concatenate(kinds)
+    rest = runs % largest
+    return (
+        np.concatenate((np.repeat(at, whole) + within * largest, (at + whole * largest)[rest > 0])),
+        np.concatenate((np.full(int(whole.sum()), largest, np.int64), rest[rest > 0])),
+    )

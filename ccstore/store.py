@@ -105,6 +105,8 @@ class MetricStore:
         self._no_checkpoint_before = now
         self._next_cap_check = now
         self._next_cleanup = now + options.retention
+        self._packing_pause = min(options.pack_after / 4, _LONGEST_PAUSE)
+        self._next_packing = now
 
     # -- writing -----------------------------------------------------------------------------------------
 
@@ -325,6 +327,8 @@ class MetricStore:
         if now >= self._next_retention:
             self._next_retention = now + self._retention_pause
             self._retain(now)
+        if self._options.pack_after and now >= self._next_packing:
+            self._pack(now)
         if self._options.memory_cap and now >= self._next_cap_check:
             self._retention.enforce_cap(self._options.memory_cap, int(now), self._options.retention)
             near = self._tables.resident_bytes() > 0.8 * self._options.memory_cap
@@ -355,6 +359,7 @@ class MetricStore:
     def _forget_the_future(self, now: float) -> None:
         """A clock that has been set back must not put off for hours what is due."""
         self._next_retention = min(self._next_retention, now + self._retention_pause)
+        self._next_packing = min(self._next_packing, now + self._packing_pause)
         self._next_cap_check = min(self._next_cap_check, now + 300)
         self._next_cleanup = min(self._next_cleanup, now + self._options.retention)
         self._next_checkpoint = min(self._next_checkpoint, now + self._interval)
@@ -388,6 +393,11 @@ class MetricStore:
         self._retention.keep(kept)
         self._retention.join_free_pages()
         self._retention.drop_before(cutoff)
+
+    def _pack(self, now: float) -> None:
+        if self._retention.pack_before(int(now - self._options.pack_after)):
+            self._next_packing = now + self._packing_pause
+        self._retention.recycle()
 
     def _hosts_in_use(self, before: int) -> set[tuple[str, str]] | None:
         """(cluster, host) of running jobs that began before that time; None when nobody can tell."""
@@ -559,6 +569,8 @@ class MetricStore:
             "predicted": int(counts[layout.PREDICTED]),
             "series": int(counts[layout.SERIES_LIVING]),
             "pages": int(counts[layout.PAGES_IN_USE]),
+            "packed_pages": int(counts[layout.PACKED_PAGES]),
+            "packing_saves_bytes": int(counts[layout.SPARED_UNITS]) * layout.UNIT_BYTES,
             "segments": int(counts[layout.SEGMENT_COUNT]),
             "aliases": int(self._tables.alias.used[layout.ENTRIES]),
             "removed_pages": self._retention.removed_pages,

@@ -66,7 +66,7 @@ class StoreTables:
         units = min(max(room // layout.UNIT_BYTES, 1 << 15), (1 << 32) - 1)
         self.counts = np.zeros(layout.COUNTS, np.int64)
         self.counts[layout.FREE_SEGMENTS] = -1
-        self.counts[layout.FREE_GROUPS : layout.FREE_ROWS + 1] = -1
+        self.counts[layout.FREE_GROUPS : layout.REPLACED + 1] = -1
         self.counts[layout.EPOCH] = 1
         self.counts[[layout.LAST_ALIAS, layout.ANY_CLUSTER]] = -1
         self.alias = _byte_table(1 << 24, 1 << 31, 1 << 12)
@@ -78,7 +78,8 @@ class StoreTables:
         self.pages = reserve(min(units, _MOST_PAGES), 5, np.int32)
         self.slots = reserve(units, layout.UNIT, np.float32, huge=True).reshape(-1)
         self.counts[layout.PAGE_LIMIT] = len(self.pages)
-        self.counts[layout.UNIT_LIMIT] = len(self.slots) // layout.UNIT
+        # A packed page is read one word beyond its end.
+        self.counts[layout.UNIT_LIMIT] = len(self.slots) // layout.UNIT - 1
         self.hosts = reserve(_MOST_HOSTS, 8, np.int32)
         self.components = reserve(_MOST_COMPONENTS, 4, np.int32)
         self.clusters = np.zeros(_MOST_CLUSTERS, np.int64)

@@ -260,7 +260,8 @@ class StoreOptions:
     journal asks for a checkpoint, `journal_limit_per_host` (0: none) the same for each host with data.
     `num_workers` threads (0: half of the processors and one, at most 10) write checkpoints and restore.
     Samples that leave the retention go to Parquet files below `archive` (None: they are deleted).
-    Queries that ask for a resolution get it from `minimum_points` on.
+    Queries that ask for a resolution get it from `minimum_points` on. Samples older than `pack_after` seconds
+    (0: none) are packed in memory, without loss, at half of its size or less.
     """
 
     directory: Path | None = None
@@ -274,3 +275,4 @@ class StoreOptions:
     num_workers: int = 0
     archive: Path | None = None
     minimum_points: int = 1000
+    pack_after: float = 600

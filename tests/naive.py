@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 
@@ -133,5 +134,62 @@ def json_number(value: float) -> str:
 
 
 def units(pieces: Iterable[tuple[int, int]]) -> list[int]:
-    """Every unit of memory of pieces given by their first unit and the log2 of their size."""
-    return sorted(unit for place, kind in pieces for unit in range(place, place + 2**kind))
+    """Every unit of memory of pieces given by their first unit and their size."""
+    return sorted(unit for place, size in pieces for unit in range(place, place + size))
+
+
+EMPTY = 0x7FC00000
+"""Bits of a float32 that stand for no sample."""
+
+
+def fewest_bits(words: Sequence[int]) -> int:
+    """Bits a slot that a row of float32, given by their bits, is packed with (ccstore/kernels/codec.py)."""
+    there = [word for word in words if word != EMPTY]
+    if not there:
+        return 0
+    holes = len(there) < len(words)
+    distances = [word - min(there) for word in there]
+    while any(distances) and all(distance % 2 == 0 for distance in distances):
+        distances = [distance // 2 for distance in distances]
+    fewest = (max(distances) + holes).bit_length()
+    for exponent in range(-9, 8):
+        numbers = [as_decimal(word, exponent) for word in there]
+        known = [number for number in numbers if number is not None]
+        if len(known) == len(numbers):
+            return min(fewest, (max(known) - min(known) + holes).bit_length())
+    return fewest
+
+
+def as_decimal(word: int, exponent: int) -> int | None:
+    """n, if the float32 with these bits is the one next to n x 10^-exponent; None if there is no such n below
+    2^29, or for -0."""
+    (value,) = struct.unpack("<f", struct.pack("<I", word))
+    if math.isnan(value) or abs(value) * 10.0**exponent >= 2**29 or word == 1 << 31:
+        return None
+    number = round(value * 10.0**exponent)
+    return number if word_of(number * 10.0**-exponent) == word else None
+
+
+def word_of(value: float) -> int:
+    """Bits of the nearest float32."""
+    (word,) = struct.unpack("<I", struct.pack("<f", value))
+    return int(word)
+
+
+def unpacked(words: Sequence[int], slots: int) -> list[int]:
+    """Bits of the float32 of a packed row: header, base, codes (ccstore/kernels/codec.py)."""
+    header, base, *rest = words
+    width, zeros, exponent = header % 64, header // 64 % 32, header // 2**11 % 32 - 10
+    holes, nothing = header // 2**16 % 2, header // 2**17 % 2
+    codes = sum(word << 32 * i for i, word in enumerate(rest))
+    values = []
+    for slot in range(slots):
+        code = codes >> slot * width & 2**width - 1
+        if nothing or (holes and code == 2**width - 1):
+            values.append(EMPTY)
+        elif exponent == -10:
+            values.append(base + (code << zeros))
+        else:
+            low = base - 2**32 if base >= 2**31 else base
+            values.append(word_of((low + code) * 10.0**-exponent))
+    return values

@@ -211,6 +211,7 @@ def build_metric_store(section: Mapping[str, Any]) -> MetricStoreSection:
             for entry in section.get("nats-subscriptions", ())
         ),
         max_future=parse_duration(section.get("max-future", "10m")),
+        pack_after=parse_duration(section.get("pack-after", "10m")),
         journal=section.get("journal", True),
         ingest_queue=section.get("ingest-queue-mb", 256) * MEBIBYTE,
     )

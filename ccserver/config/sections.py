@@ -156,6 +156,7 @@ class MetricStoreSection:
     cleanup_directory: str = ""
     subscriptions: tuple[Subscription, ...] = ()
     max_future: float = 600.0
+    pack_after: float = 600.0
     journal: bool = True
     ingest_queue: int = 256 * MEBIBYTE
 

@@ -129,6 +129,8 @@ _COUNTED = (
 _MEASURED = (
     ("series", "series", "Series with data"),
     ("pages", "pages", "Pages of slots in use"),
+    ("packed_pages", "packed_pages", "Pages that are packed"),
+    ("packing_saves_bytes", "packing_saves_bytes", "Memory that these would take more if they were not"),
     ("segments", "segments", "Runs of slots with one phase"),
     ("aliases", "aliases", "Spellings of series that are remembered"),
     ("memory_bytes", "memory_bytes", "Resident data of the store"),

@@ -19,6 +19,10 @@ SERIES_BYTES = 260
 """A series before its first sample: its row, segment, place in the directory, its line as it is sent."""
 SLOT_BYTES = 4.1
 """float32, and its part of the row of its page."""
+PACKED_BYTES = 2.3
+"""A slot of metrics like those of real nodes once it is packed (benchmarks/store_memory.py)."""
+PLAIN = 600.0 + 150.0
+"""Seconds until a sample is packed: the default of pack-after, and of a pass's pause."""
 SPARE_SLOTS = 64
 """Pages of 64 slots go as a whole, and the newest one is not full."""
 PASS = 600.0
@@ -33,7 +37,9 @@ FORMULA = f"""\
 series = nodes x (1 for metrics of scope node, else components of that scope)
 slots  = (retention + {PASS:.0f} s) / timestep + {SPARE_SLOTS}
 rows   = series of a node with the same timestep, rounded up to a multiple of {ROWS}
-memory = {SERIES_BYTES} x series + {SLOT_BYTES} x nodes x rows x slots
+memory = {SERIES_BYTES} x series + {SLOT_BYTES} x nodes x rows x slots if nothing can be packed
+packed = the same, {PACKED_BYTES} instead of {SLOT_BYTES} for slots older than {PLAIN:.0f} s
+         but the newest {SPARE_SLOTS}: about what real metrics take
 disk   = at most {CHAIN} x 4 x series x slots for checkpoints (before compression),
          {JOURNAL_BYTES / 1e9:.1f} GB for the journal"""
 
@@ -42,7 +48,8 @@ disk   = at most {CHAIN} x 4 x series x slots for checkpoints (before compressio
 class Size:
     nodes: int
     series: int
-    memory: float  # bytes
+    memory: float  # bytes, when nothing can be packed
+    packed: float  # bytes
     disk: float  # bytes, without the journal
 
     def __add__(self, other: Size) -> Size:
@@ -50,23 +57,28 @@ class Size:
             self.nodes + other.nodes,
             self.series + other.series,
             self.memory + other.memory,
+            self.packed + other.packed,
             self.disk + other.disk,
         )
 
 
 def size_of(cluster: Cluster, retention: float) -> Size:
     """What a store needs for a cluster whose nodes all send all their metrics."""
-    total = Size(0, 0, 0.0, 0.0)
+    total = Size(0, 0, 0.0, 0.0, 0.0)
     for subcluster in cluster.subclusters.values():
         nodes = subcluster.number_of_nodes or 1
         series: Counter[int] = Counter()  # of a node, by step
         for metric in subcluster.metrics.values():
             series[metric.timestep] += _components(subcluster, metric.scope)
-        total += Size(nodes, nodes * series.total(), nodes * series.total() * float(SERIES_BYTES), 0.0)
+        fixed = nodes * series.total() * float(SERIES_BYTES)
+        total += Size(nodes, nodes * series.total(), fixed, fixed, 0.0)
         for step, count in series.items():
             slots = math.ceil((retention + min(PASS, retention / 4)) / step) + SPARE_SLOTS
             rows = -(-count // ROWS) * ROWS if count > 2 else count
-            total += Size(0, 0, nodes * rows * slots * SLOT_BYTES, CHAIN * 4.0 * nodes * count * slots)
+            old = max(slots - SPARE_SLOTS - math.ceil(PLAIN / step), 0)
+            memory = nodes * rows * slots * SLOT_BYTES
+            packed = memory - nodes * rows * old * (SLOT_BYTES - PACKED_BYTES)
+            total += Size(0, 0, memory, packed, CHAIN * 4.0 * nodes * count * slots)
     return total
 
 
@@ -106,10 +118,10 @@ def main(arguments: Sequence[str]) -> None:
     for name in flags.cluster_config:
         cluster = _cluster(Path(name))
         sizes[cluster.name] = size_of(cluster, retention)
-    print(f"{'cluster':20}{'nodes':>8}{'series':>12}{'memory':>12}{'disk':>12}")
+    print(f"{'cluster':20}{'nodes':>8}{'series':>12}{'memory':>12}{'packed':>12}{'disk':>12}")
     for name, size in sizes.items():
         _show(name, size)
-    _show("total", sum(sizes.values(), Size(0, 0, 0.0, float(JOURNAL_BYTES))))
+    _show("total", sum(sizes.values(), Size(0, 0, 0.0, 0.0, float(JOURNAL_BYTES))))
     print(f"\nretention {flags.retention}; the total has the journal, too\n{FORMULA}")
 
 
@@ -122,7 +134,8 @@ def _cluster(path: Path) -> Cluster:
 
 
 def _show(name: str, size: Size) -> None:
-    print(f"{name:20}{size.nodes:8}{size.series:12}{_shown(size.memory):>12}{_shown(size.disk):>12}")
+    sizes = "".join(f"{_shown(one):>12}" for one in (size.memory, size.packed, size.disk))
+    print(f"{name:20}{size.nodes:8}{size.series:12}{sizes}")
 
 
 def _shown(number: float) -> str:

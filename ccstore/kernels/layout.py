@@ -5,7 +5,7 @@ All tables are address ranges reserved once and never moved (ccstore/memory.py),
 Cost model: a series costs 64 bytes (its row in `series`), 12 bytes (its segment), 8 to 32 bytes (its group),
 12 to 24 bytes of directory and, while senders use it, about 100 bytes of alias. A page costs 20 bytes and
 4 bytes for each of its slots; pages begin with 8 slots a series and grow to 64, so that a series never has
-much more room than it has samples (benchmarks/store_memory.py).
+much more room than it has samples (benchmarks/store_memory.py). Old pages are joined and packed (codec.py).
 
 A *slot number* k counts steps of f seconds: the slot's nominal time is BASE + k * f + offset, where the
 offset belongs to a segment of the series (spec/metric-store.md 3.3). Slot numbers never repeat within a
@@ -76,8 +76,11 @@ PAGE_START = 0  # its first slot
 OLDER = 1
 NEWER = 2
 PAGE_AT = 3  # unit of `slots` at which its rows begin, one after the other; unsigned
-STATE = 4  # log2 of units a row | log2 of rows << 2 | number of the checkpoint it changed after << 8
-CLASSES = 6  # of pages: log2 of their units
+STATE = 4  # log2 of units a row | log2 of rows << 2 | ... << PACKED | SETTLED | ... << CHANGED
+PACKED = 4  # shift of five bits: units of a page that is packed, 0: it is not
+SETTLED = 1 << 9  # packed, or found not worth it
+CHANGED = 10  # shift: number of the checkpoint it changed after
+MOST_UNITS = 32  # of a page
 
 # hosts[:, ...], int32
 HOST_CLUSTER = 0
@@ -123,9 +126,12 @@ TABLE_COUNT = 21
 UNIT_LIMIT = 22
 EPOCH = 23  # checkpoints begun
 FREE_GROUPS = 24  # heads of lists linked through GROUP_NEXT: of 1, 2, 4 rows
-FREE_PAGES = 27  # heads of lists linked through OLDER, by class
-FREE_ROWS = 33  # head of a list, linked the same way, of rows of `pages` without slots
-COUNTS = 40
+FREE_PAGES = 26  # + units: heads of lists linked through OLDER
+FREE_ROWS = 59  # head of a list, linked the same way, of rows of `pages` without slots
+REPLACED = 60  # head of a list, linked through NEWER, of pages that others have taken the place of
+PACKED_PAGES = 61
+SPARED_UNITS = 62  # what these would take more if they were not packed
+COUNTS = 72
 
 # entries of a ByteTable, int64
 START = 0

@@ -52,7 +52,7 @@ from ccstore.kernels.layout import (
     reordering,
 )
 from ccstore.kernels.lookup import HEAD, directory_find, series_key
-from ccstore.kernels.pages import page_slots, row_at, row_of
+from ccstore.kernels.pages import first_filled, last_filled, page_slots, read_row, row_of
 
 # aggregation
 SUM = 0
@@ -62,12 +62,6 @@ REFUSED = 2  # none: one child only
 # found[:, ...] of a result
 FILLED = 0
 TAKEN = 1
-
-
-@part
-def copy(source: NDArray[np.float32], target: NDArray[np.float32]) -> None:
-    for i in range(source.shape[0]):
-        target[i] = source[i]
 
 
 @part
@@ -84,9 +78,8 @@ def copy_slots(
         if begin < high:
             start = max(low, begin)
             stop = min(high, end)
-            source = row_at(tables.pages, page, row) + start - begin
             target = at + start - low
-            copy(tables.slots[source : source + stop - start], out[target : target + stop - start])
+            read_row(tables, page, row, start - begin, out[target : target + stop - start])
         page = np.int64(tables.pages[page, OLDER])
 
 
@@ -540,7 +533,7 @@ def series_of_host(flat: Flat, host: int, out: NDArray[np.int64]) -> int:
 
 
 @part
-def last_value(tables: Tables, series: int) -> float:
+def last_value(tables: Tables, series: int, scratch: NDArray[np.float32]) -> float:
     slot = np.int64(tables.series[series, LAST])
     page = np.int64(tables.groups[tables.series[series, GROUP], NEWEST])
     while page >= 0:
@@ -548,7 +541,8 @@ def last_value(tables: Tables, series: int) -> float:
         if place >= 0:
             if place >= page_slots(tables.pages, page):
                 break
-            return np.float64(tables.slots[row_at(tables.pages, page, row_of(tables, series)) + place])
+            read_row(tables, page, row_of(tables, series), place, scratch)
+            return np.float64(scratch[0])
         page = np.int64(tables.pages[page, OLDER])
     return np.nan
 
@@ -585,7 +579,7 @@ def newest(
                 time = max(time, at)
                 step = np.int64(tables.series[series, STEP])
                 if now - (at + step - step // 2) <= stale_steps * step:
-                    v = last_value(tables, series)
+                    v = last_value(tables, series, values[r : r + 1])
                     if v == v:
                         total += v
                         number += 1
@@ -649,16 +643,9 @@ def runs_of_series(flat: Flat, series: int, out: NDArray[np.int64]) -> int:
     page = np.int64(tables.groups[tables.series[series, GROUP], NEWEST])
     count = np.int64(0)
     while page >= 0:
-        begin = row_at(tables.pages, page, row_of(tables, series))
-        first = np.int64(-1)
-        last = np.int64(-1)
-        for i in range(page_slots(tables.pages, page)):
-            v = tables.slots[begin + i]
-            if v == v:
-                if first < 0:
-                    first = i
-                last = i
+        first = first_filled(tables, page, row_of(tables, series))
         if first >= 0:
+            last = last_filled(tables, page, row_of(tables, series))
             base = np.int64(tables.pages[page, PAGE_START])
             if 3 * count + 2 < out.shape[0]:
                 out[3 * count] = slot_time(tables, series, base + first)
@@ -675,12 +662,9 @@ def first_time(tables: Tables, series: int) -> int:
     oldest = np.int64(1) << 60
     page = np.int64(tables.groups[tables.series[series, GROUP], NEWEST])
     while page >= 0:
-        begin = row_at(tables.pages, page, row_of(tables, series))
-        for i in range(page_slots(tables.pages, page)):
-            v = tables.slots[begin + i]
-            if v == v:
-                oldest = np.int64(tables.pages[page, PAGE_START]) + i
-                break
+        first = first_filled(tables, page, row_of(tables, series))
+        if first >= 0:
+            oldest = np.int64(tables.pages[page, PAGE_START]) + first
         page = np.int64(tables.pages[page, OLDER])
     return oldest if oldest == np.int64(1) << 60 else slot_time(tables, series, oldest)
 

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from ccstore.kernels.layout import (
     ALIVE,
     BEGIN,
-    CLASSES,
     COMPONENT,
     FREE_GROUPS,
     FREE_PAGES,
@@ -33,24 +32,27 @@ from ccstore.kernels.layout import (
     HOST_SERIES,
     LAST,
     METRIC,
+    MOST_UNITS,
     NEWER,
     NEWEST,
     NEXT,
     OFFSET,
     OLDER,
     OLDEST,
+    PACKED_PAGES,
     PAGE_AT,
     PAGE_START,
     PAGES_IN_USE,
+    REPLACED,
     SEGMENT,
     SEGMENT_FIRST,
     SEGMENT_OFFSET,
     SEGMENT_OLDER,
     SERIES_LIVING,
+    SPARED_UNITS,
     STATE,
     STEP,
     TABLES,
-    UNIT,
     UNITS_IN_USE,
     Flat,
     Tables,
@@ -62,7 +64,17 @@ from ccstore.kernels.layout import (
     part,
 )
 from ccstore.kernels.lookup import HEAD, directory_find, directory_put, series_key
-from ccstore.kernels.pages import page_class, page_slots, row_at, row_of
+from ccstore.kernels.pages import (
+    empty_row,
+    first_filled,
+    free_state,
+    is_packed,
+    last_filled,
+    page_slots,
+    page_units,
+    plain_units,
+    row_of,
+)
 from ccstore.kernels.raster import WANDER
 
 # progress[...] of a pass over the groups
@@ -231,11 +243,9 @@ def nominal(tables: Tables, series: int, slot: int) -> int:
 
 
 @part
-def is_empty(tables: Tables, page: int) -> bool:
-    at = row_at(tables.pages, page, 0)
-    size = np.int64(UNIT) << page_class(tables.pages, page)
-    for i in range(at, at + size):  # noqa: SIM110  (numba has no generators)
-        if tables.slots[i] == tables.slots[i]:
+def is_empty(tables: Tables, page: int, rows: int) -> bool:
+    for row in range(rows):  # noqa: SIM110  (numba has no generators)
+        if first_filled(tables, page, row) >= 0:
             return False
     return True
 
@@ -276,17 +286,11 @@ def free_series(
         page = np.int64(tables.groups[group, NEWEST])
         while page >= 0:
             slots = page_slots(tables.pages, page)
-            begin = row_at(tables.pages, page, row_of(tables, s))
-            last = np.int64(-1)
-            for i in range(slots):
-                v = tables.slots[begin + i]
-                if v == v:
-                    last = i
+            last = last_filled(tables, page, row_of(tables, s))
             if last >= 0:
                 start = np.int64(tables.pages[page, PAGE_START])
                 if nominal(tables, s, start + last) + np.int64(row[STEP]) < to:
-                    for i in range(begin, begin + slots):
-                        tables.slots[i] = np.float32(np.nan)
+                    empty_row(tables, page, row_of(tables, s))
                     row[BEGIN] = max(np.int64(row[BEGIN]), start + slots)
                     count += 1
                 else:
@@ -298,7 +302,8 @@ def free_series(
                 remove_group(tables, group, pages, groups, progress)
                 continue
         page = np.int64(tables.groups[group, OLDEST])
-        while page >= 0 and progress[PAGES] < pages.shape[0] and is_empty(tables, page):
+        rows = np.int64(tables.groups[group, GROUP_ROWS])
+        while page >= 0 and progress[PAGES] < pages.shape[0] and is_empty(tables, page, rows):
             drop_oldest(tables, group, pages, progress)
             page = np.int64(tables.groups[group, OLDEST])
     progress[NEXT_GROUP] = at
@@ -314,10 +319,13 @@ def recycle(
     tables = gather(flat)
     counts = tables.counts
     for page in pages:
-        kind = page_class(tables.pages, page)
-        tables.pages[page, OLDER] = counts[FREE_PAGES + kind]
-        counts[FREE_PAGES + kind] = page
-        counts[UNITS_IN_USE] -= 1 << kind
+        units = page_units(tables.pages, page)
+        if is_packed(tables.pages, page):
+            counts[PACKED_PAGES] -= 1
+            counts[SPARED_UNITS] -= plain_units(tables.pages, page) - units
+        tables.pages[page, OLDER] = counts[FREE_PAGES + units]
+        counts[FREE_PAGES + units] = page
+        counts[UNITS_IN_USE] -= units
     counts[PAGES_IN_USE] -= pages.shape[0]
     for group in groups:
         free = FREE_GROUPS + (np.int64(tables.groups[group, GROUP_ROWS]) >> 1)
@@ -328,10 +336,18 @@ def recycle(
         counts[FREE_SEGMENTS] = segment
 
 
-@part
-def free_state(kind: int) -> int:
-    """What says that a free page is of a class."""
-    return min(kind, 3) | (max(kind - 3, 0) << 2)
+@kernel(int64, TABLES, int64_1)
+def take_replaced(flat: Flat, out: NDArray[np.int64]) -> int:
+    """Takes pages from the list of those that have been replaced; returns their number."""
+    tables = gather(flat)
+    count = np.int64(0)
+    page = tables.counts[REPLACED]
+    while page >= 0 and count < out.shape[0]:
+        out[count] = page
+        count += 1
+        page = np.int64(tables.pages[page, NEWER])
+    tables.counts[REPLACED] = page
+    return count
 
 
 @kernel(int64, TABLES, int64_1)
@@ -339,33 +355,31 @@ def take_small_pages(flat: Flat, out: NDArray[np.int64]) -> int:
     """Takes pages that are not of the largest size from the free lists; returns their number."""
     tables = gather(flat)
     count = np.int64(0)
-    for kind in range(CLASSES - 1):
-        page = tables.counts[FREE_PAGES + kind]
+    for units in range(1, MOST_UNITS):
+        page = tables.counts[FREE_PAGES + units]
         while page >= 0 and count < out.shape[0]:
-            # A page that was cut from a larger one does not say so yet.
-            tables.pages[page, STATE] = free_state(kind)
             out[count] = page
             count += 1
             page = np.int64(tables.pages[page, OLDER])
-        tables.counts[FREE_PAGES + kind] = page
+        tables.counts[FREE_PAGES + units] = page
     return count
 
 
 @kernel(none, TABLES, int64_1, int64_1, int64_1)
 def put_free_pages(
-    flat: Flat, pages: NDArray[np.int64], places: NDArray[np.int64], kinds: NDArray[np.int64]
+    flat: Flat, pages: NDArray[np.int64], places: NDArray[np.int64], units: NDArray[np.int64]
 ) -> None:
-    """Puts pages on the free lists, each with the memory at a place (unit) and of a class; rows of `pages`
-    without memory have class -1."""
+    """Puts pages on the free lists, each with so many units of memory from a place (unit) on; rows of `pages`
+    without memory have 0."""
     tables = gather(flat)
     for i in range(pages.shape[0]):
         page = pages[i]
-        kind = kinds[i]
-        if kind < 0:
+        size = units[i]
+        if size == 0:
             tables.pages[page, OLDER] = tables.counts[FREE_ROWS]
             tables.counts[FREE_ROWS] = page
             continue
         tables.pages[page, PAGE_AT] = np.int32(np.uint32(places[i]))
-        tables.pages[page, STATE] = free_state(kind)
-        tables.pages[page, OLDER] = tables.counts[FREE_PAGES + kind]
-        tables.counts[FREE_PAGES + kind] = page
+        tables.pages[page, STATE] = free_state(size)
+        tables.pages[page, OLDER] = tables.counts[FREE_PAGES + size]
+        tables.counts[FREE_PAGES + size] = page

@@ -16,6 +16,7 @@ from ccstore.kernels.layout import (
     AGE,
     ALIVE,
     BEGIN,
+    CHANGED,
     COMPONENT,
     DEVIATION,
     DIRECTORY_COUNT,
@@ -64,7 +65,16 @@ from ccstore.kernels.layout import (
     readonly_bytes1,
 )
 from ccstore.kernels.lookup import directory_find, series_key
-from ccstore.kernels.pages import link, new_page, page_slots, row_at, slot_at
+from ccstore.kernels.pages import (
+    is_packed,
+    link,
+    new_page,
+    page_slots,
+    read_row,
+    row_at,
+    slot_at,
+    unpack_page,
+)
 from ccstore.kernels.raster import WANDER, begin_segment, new_series, slot_of_late, store
 
 # columns of series in a block
@@ -218,7 +228,7 @@ def collect(
         whole = True
         while page >= 0:
             start = np.int64(tables.pages[page, PAGE_START])
-            changed = page == newest or np.int64(tables.pages[page, STATE]) >> 8 >= since
+            changed = page == newest or np.int64(tables.pages[page, STATE]) >> CHANGED >= since
             if start > after and changed:
                 slots = page_slots(tables.pages, page)
                 size = rows * slots
@@ -229,9 +239,9 @@ def collect(
                 pages[P_FIRST, p] = start
                 pages[P_SLOTS, p] = slots
                 pages[P_ROWS, p] = rows
-                at = row_at(tables.pages, page, 0)
-                for i in range(size):
-                    values[v + i] = tables.slots[at + i]
+                for row in range(rows):
+                    begin = v + row * slots
+                    read_row(tables, page, row, 0, values[begin : begin + slots])
                 p += 1
                 v += size
                 after = start
@@ -575,6 +585,8 @@ def insert_pages(
                         page = room_for_page(tables, group, first, slots, made if before else -2)
                         if tables.counts[PAGES_IN_USE] != count:
                             fresh = page
+                        if page >= 0 and is_packed(tables.pages, page):
+                            page = unpack_page(tables, group, page)
                         made = page
                         group_of_made = group
                     if page >= 0:

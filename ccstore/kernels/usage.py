@@ -26,7 +26,7 @@ from ccstore.kernels.layout import (
     kernel,
     none,
 )
-from ccstore.kernels.pages import page_class
+from ccstore.kernels.pages import page_units
 
 # columns of the result
 HOSTS = 0
@@ -53,6 +53,6 @@ def usage_of_clusters(flat: Flat, out: NDArray[np.int64]) -> None:
             page = np.int64(tables.groups[group, NEWEST])
             while page >= 0:
                 out[cluster, PAGES] += 1
-                out[cluster, BYTES] += (np.int64(UNIT_BYTES) << page_class(tables.pages, page)) + PAGE_BYTES
+                out[cluster, BYTES] += UNIT_BYTES * page_units(tables.pages, page) + PAGE_BYTES
                 page = np.int64(tables.pages[page, OLDER])
             group = np.int64(tables.groups[group, GROUP_NEXT])

@@ -32,7 +32,9 @@ class Clock:
 
 
 def open_store(clock: Clock, step: int = 60, **options: object) -> MetricStore:
+    """Pages are not packed unless that is asked for: how much memory each takes is known then."""
     metrics = [Metric(f"m{i}", step) for i in range(4)] + [Metric("flops", step, "sum", "hwthread")]
+    options = {"pack_after": 0, **options}
     return MetricStore({"c": metrics}, StoreOptions(**options), clock)  # type: ignore[arg-type]
 
 
@@ -551,7 +553,11 @@ class Load:
         self.jobs = Jobs()
         self.jobs.running = {"w0-0": 0}
         self.store = open_store(
-            self.clock, retention=2 * HOUR, directory=directory, checkpoint_interval=20 * 60
+            self.clock,
+            retention=2 * HOUR,
+            directory=directory,
+            checkpoint_interval=20 * 60,
+            pack_after=5 * 60,
         )
         self.store.restore()
         self.store.in_use(self.jobs.used_nodes)
@@ -578,6 +584,12 @@ class Load:
                 for h in range(self.hosts)
                 if self.alive(step, h)
                 for m in range(self.metrics)
+            ]
+            late = max(step - 45, 0)  # its page has been packed; the same sample comes again
+            lines += [
+                f"m0,hostname=w{writer}-{h} value={late}.5 {START + 60 * late}"
+                for h in range(step % 5, self.hosts, 5)
+                if self.alive(late, h) and self.alive(step, h)
             ]
             report = self.store.write("\n".join(lines).encode(), "c")
             if report.stored != len(lines):
@@ -649,6 +661,7 @@ def under_load(directory: Path, seconds: float) -> None:
     assert load.freed > 10
     counters = load.store.counters()
     assert int(counters["removed_pages"]) > 10, counters  # type: ignore[arg-type]
+    assert int(counters["packed_pages"]) > 10, counters  # type: ignore[arg-type]
     for writer in (0, 1):
         for host in range(load.hosts):
             for metric in range(load.metrics):

@@ -41,7 +41,8 @@ def page_lists(store: MetricStore) -> list[list[tuple[int, int, int, int]]]:
         for page in forward:
             start, _, _, at, state = tables.pages[page].tolist()
             slots = 8 << (state & 3)
-            rows.append((start, slots, at, slots * int(tables.groups[group, layout.GROUP_ROWS]) // 8))
+            units = state >> layout.PACKED & 31 or slots * int(tables.groups[group, layout.GROUP_ROWS]) // 8
+            rows.append((start, slots, at, units))
         found.append(rows)
     return found
 
@@ -56,10 +57,10 @@ def check(store: MetricStore) -> None:
         memory += [(at, units) for _, _, at, units in rows]
     counts, pages = store._tables.counts, store._tables.pages
     assert sum(units for _, units in memory) == counts[layout.UNITS_IN_USE]
-    for kind in range(layout.CLASSES):
-        page = int(counts[layout.FREE_PAGES + kind])
+    for units in range(1, layout.MOST_UNITS + 1):
+        page = int(counts[layout.FREE_PAGES + units])
         while page >= 0:
-            memory.append((int(pages[page, layout.PAGE_AT]), 1 << kind))
+            memory.append((int(pages[page, layout.PAGE_AT]), units))
             page = int(pages[page, layout.OLDER])
     memory.sort()
     assert all(at + units <= following for (at, units), (following, _) in itertools.pairwise(memory))
@@ -83,20 +84,21 @@ def test_samples_in_any_order_have_a_place_each(samples: list[tuple[int, int]]) 
         )
 
 
-@given(st.lists(st.integers(0, 5), min_size=0, max_size=60), st.data())
-def test_joined_memory_is_the_same_memory_in_fewer_pieces(kinds: list[int], data: st.DataObject) -> None:
-    gaps = data.draw(st.lists(st.integers(0, 2), min_size=len(kinds), max_size=len(kinds)))
+@given(st.lists(st.integers(1, 31), min_size=0, max_size=60), st.data())
+def test_joined_memory_is_the_same_memory_in_fewer_pieces(units: list[int], data: st.DataObject) -> None:
+    gaps = data.draw(st.lists(st.integers(0, 2), min_size=len(units), max_size=len(units)))
     places, at = [], 0
-    for kind, gap in zip(kinds, gaps, strict=True):
+    for size, gap in zip(units, gaps, strict=True):
         places.append(at + gap)
-        at += gap + (1 << kind)
-    order = data.draw(st.permutations(range(len(kinds))))
+        at += gap + size
+    order = data.draw(st.permutations(range(len(units))))
     given_places = np.array([places[i] for i in order], np.int64)
-    given_units = np.array([1 << kinds[i] for i in order], np.int64)
-    found, found_kinds = joined(given_places, given_units)
-    assert len(found) <= len(kinds)
-    assert naive.units(zip(found.tolist(), found_kinds.tolist(), strict=True)) == naive.units(
-        zip(places, kinds, strict=True)
+    given_units = np.array([units[i] for i in order], np.int64)
+    found, found_units = joined(given_places, given_units)
+    assert len(found) <= len(units)
+    assert all(1 <= size <= layout.MOST_UNITS for size in found_units.tolist())
+    assert naive.units(zip(found.tolist(), found_units.tolist(), strict=True)) == naive.units(
+        zip(places, units, strict=True)
     )
 
 
