@@ -3,7 +3,7 @@
 `python -m benchmarks.store_transport [hosts]`: rates are lines per second of processor time of the
 store's whole process (reading, framing, parsing, storing, journal, disk), by the kernel's count; medians of
 several flushes. A burst sends everything at once, with the broker's default limits, and counts what is
-missing.
+missing. Baseline of the same call: a plain Python implementation of parsing and storing alone.
 """
 
 from __future__ import annotations
@@ -19,9 +19,16 @@ from pathlib import Path
 
 from benchmarks import _collectors as collectors
 from benchmarks._site import Publisher, Site
+from benchmarks.store_ingest import plain_python
 
 ROUNDS = 5
-_AT_LEAST = 4_000_000  # lines a round: processor time is counted in steps of 10 ms
+# lines a round: processor time is counted in steps of 10 ms
+_AT_LEAST = {
+    ("NATS", 1000): 4_000_000,
+    ("NATS", 20): 4_000_000,
+    ("HTTP", 1000): 2_000_000,
+    ("HTTP", 20): 150_000,
+}
 _PAUSE = 0.5  # seconds between two looks at the counters, which cost the store some milliseconds
 TARGETS = {("NATS", 1000): 5e6, ("NATS", 20): 1.5e6, ("HTTP", 1000): 5e6, ("HTTP", 20): 1e6}
 
@@ -75,10 +82,9 @@ def until_stored(site: Site, lines: int) -> int:
         time.sleep(_PAUSE)
 
 
-def measured(site: Site, lines: int, send: Callable[[], None]) -> tuple[float, float]:
-    """Median lines per second of processor time, and of wall time."""
+def measured(site: Site, lines: int, times: int, send: Callable[[], None]) -> tuple[float, float]:
+    """Median lines per second of processor time, and of wall time; `send` sends all lines once."""
     rates, walls = [], []
-    times = -(-_AT_LEAST // lines)
     for _ in range(ROUNDS):
         before = site.counters()["ccstore_stored_samples"]
         used, begin = site.seconds(), time.monotonic()
@@ -97,7 +103,9 @@ def main() -> None:
     cluster = collectors.Site(hosts)
     lines = collectors.stable(cluster.flush(int(time.time() - collectors.START) // 60), random.Random(0))
     print(f"{len(lines)} series; lines per second of processor time (wall: of the clock)")
-    print(f"{'':8}{'lines each':>12}{'journal':>9}{'lines/s':>13}{'wall':>13}{'target':>13}")
+    plain = plain_python(collectors.messages(lines, 1000))
+    print(f"plain Python, no checks, no transport, no journal: {plain:,.0f}")
+    print(f"{'':8}{'lines each':>12}{'journal':>9}{'lines/s':>13}{'ratio':>7}{'wall':>13}{'target':>13}")
     for journal in (True, False):
         with (
             tempfile.TemporaryDirectory() as name,
@@ -125,10 +133,14 @@ def main() -> None:
                     send()  # all series are known after this
                     until_stored(site, site.counters()["ccstore_lines"])
                     time.sleep(1)
-                    rate, wall = measured(site, len(lines), send)
+                    times = -(-_AT_LEAST[kind, each] // len(lines))
+                    rate, wall = measured(site, len(lines), times, send)
                     target = f"{TARGETS[kind, each]:13,.0f}" if journal else ""
                     shown = "on" if journal else "off"
-                    print(f"{kind:8}{each:12}{shown:>9}{rate:13,.0f}{wall:13,.0f}{target}", flush=True)
+                    print(
+                        f"{kind:8}{each:12}{shown:>9}{rate:13,.0f}{rate / plain:7.1f}{wall:13,.0f}{target}",
+                        flush=True,
+                    )
             if journal:
                 burst(site, lines)
 
