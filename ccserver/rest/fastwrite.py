@@ -52,10 +52,14 @@ class Rest(NamedTuple):
 
 
 class FastWrites:
-    """Answers plain write requests of connections. `keep_alive` is seconds without a request."""
+    """Answers plain write requests of connections.
 
-    def __init__(self, ingest: Ingest, keep_alive: float) -> None:
+    `header_patience` is seconds for the head of a request, `keep_alive` seconds between two requests.
+    """
+
+    def __init__(self, ingest: Ingest, header_patience: float, keep_alive: float) -> None:
         self._ingest = ingest
+        self._header_patience = header_patience
         self._keep_alive = keep_alive
         self._heads: dict[tuple[bytes, str], _Head | None] = {}
         self._idle: set[trio.CancelScope] = set()
@@ -71,8 +75,10 @@ class FastWrites:
     async def serve(self, stream: trio.SocketStream, peer: str) -> Rest:
         """Answers requests until one comes that is not for us."""
         data = bytearray()
+        patience = self._header_patience
         while not self._stopping:
-            found = await self._head(stream, data, peer)
+            found = await self._head(stream, data, peer, patience)
+            patience = self._keep_alive
             if isinstance(found, Rest):
                 return found
             head, size, length = found
@@ -92,10 +98,10 @@ class FastWrites:
         return Rest(None)
 
     async def _head(
-        self, stream: trio.SocketStream, data: bytearray, peer: str
+        self, stream: trio.SocketStream, data: bytearray, peer: str, patience: float
     ) -> Rest | tuple[_Head, int, int]:
         """A head that is for us, its size and that of the body."""
-        with trio.move_on_after(self._keep_alive) as waiting:
+        with trio.move_on_after(patience) as waiting:
             while (found := _HEAD_END.search(data)) is None:
                 if len(data) > _LONGEST_HEAD or not _begins_like_ours(data):
                     return Rest(bytes(data))
@@ -109,6 +115,7 @@ class FastWrites:
                 if not more:
                     return Rest(bytes(data) if data else None)
                 data += more
+                waiting.deadline = min(waiting.deadline, trio.current_time() + self._header_patience)
         if found is None:  # too slow, or the server stops
             return Rest(None)
         end = found.end()

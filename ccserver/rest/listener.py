@@ -10,9 +10,11 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
+from typing import Any
 
 import trio
 from hypercorn.config import Config
+from hypercorn.events import Closed, RawData
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
@@ -24,9 +26,38 @@ from ccserver.rest.ingest import Ingest
 
 _log = logging.getLogger(__name__)
 
-HEADER_PATIENCE = 20.0  # seconds
+HEADER_PATIENCE = 20.0  # seconds from a connection's begin, or its next request's first byte, to its last
+KEEP_ALIVE = 120.0  # seconds between two requests: collectors come back once a minute
 GRACE = 1.5  # seconds that running requests get after the shutdown began
 _MOST_BYTES_OF_HEADERS = 64 * 1024
+_READ = 64 * 1024  # bytes
+
+
+class _Connection(TCPServer):
+    """Hypercorn has one clock for the pause between two requests and for the headers of the next one."""
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        self._patience = HEADER_PATIENCE
+        self._waiting = trio.CancelScope()
+
+    async def _idle_timeout(self) -> None:
+        with trio.move_on_after(self._patience) as self._waiting:
+            self._patience = KEEP_ALIVE
+            await self.context.terminated.wait()
+        with trio.CancelScope(shield=True):
+            await self._initiate_server_close()
+
+    async def _read_data(self) -> None:
+        data = None
+        while data != b"":
+            try:
+                data = bytes(await self.stream.receive_some(_READ))
+            except (trio.ClosedResourceError, trio.BrokenResourceError):
+                break
+            self._waiting.deadline = min(self._waiting.deadline, trio.current_time() + HEADER_PATIENCE)
+            await self.protocol.handle(RawData(data))
+        await self.protocol.handle(Closed())
 
 
 class Listener:
@@ -37,15 +68,12 @@ class Listener:
         self._config.errorlog = logging.getLogger("hypercorn.error")
         self._config.accesslog = None
         self._config.include_server_header = False
-        # Runs from the last answer until the headers of the next request are complete: also what a client
-        # gets that sends them byte by byte.
-        self._config.keep_alive_timeout = HEADER_PATIENCE
         self._config.keep_alive_max_requests = 1_000_000
         self._config.h11_max_incomplete_size = _MOST_BYTES_OF_HEADERS
         self._config.ssl_handshake_timeout = 20.0
         writes = application.mounted("/api/write") if isinstance(application, Gateway) else None
         self._writes = (
-            FastWrites(writes, self._config.keep_alive_timeout)
+            FastWrites(writes, HEADER_PATIENCE, KEEP_ALIVE)
             if isinstance(writes, Ingest) and writes.has_store and tls is None
             else None
         )
@@ -97,7 +125,7 @@ class Listener:
                 if rest.data is None:
                     return
                 served = Begun(stream, rest.data)
-            await TCPServer(self._application, self._config, context, ConnectionState({}), served)  # type: ignore[arg-type]
+            await _Connection(self._application, self._config, context, ConnectionState({}), served)
         except* trio.Cancelled:
             raise
         except* (OSError, trio.BrokenResourceError, trio.ClosedResourceError):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -189,3 +191,18 @@ def test_certificates_are_verified(
         Directory(secure, ADMIN_PASSWORD).opens("ann", "secret")
     monkeypatch.setenv("SSL_CERT_FILE", str(ports[2] / "server.crt"))
     assert Directory(secure, ADMIN_PASSWORD).opens("ann", "secret")
+
+
+def test_a_silent_directory_is_given_up(
+    options: Ldap, users: UserRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ldap, "_OPERATION_TIMEOUT", 1)
+    users.add("ann", ["user"], source=SOURCE_LDAP)
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor() as pool:
+        silent = replace(options, url=f"ldap://127.0.0.1:{listening.getsockname()[1]}")
+        login = pool.submit(dispatcher(silent, users).log_in, attempt("ann", "secret"))
+        accepted, _ = listening.accept()
+        try:
+            assert "cannot be reached" in str(login.exception(20))
+        finally:
+            accepted.close()

@@ -378,7 +378,7 @@ def conversation(store: MetricStore, talk: Talk, clock: MockClock | None = None)
 
     async def run() -> None:
         nonlocal rest
-        writes = FastWrites(Ingest(store, Open()), listener.HEADER_PATIENCE)
+        writes = FastWrites(Ingest(store, Open()), listener.HEADER_PATIENCE, listener.KEEP_ALIVE)
         client, served = (trio.SocketStream(trio.socket.from_stdlib_socket(one)) for one in socket_pair())
 
         async def serve() -> None:
