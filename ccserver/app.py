@@ -22,7 +22,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -33,11 +33,9 @@ from ccserver.auth.login import Authenticator, LoginDispatcher, LoginLimiter
 from ccserver.auth.sessions import EndedSessions, Sessions
 from ccserver.auth.tokens import TokenIssuer, TokenVerifier
 from ccserver.auth.users import UserRepository
-from ccserver.broker import Bridge, EventReceiver, Feed, metric_feeds
 from ccserver.clusters import Clusters
 from ccserver.config import Config, ConfigError, Keys, Resampling
 from ccserver.database import Database
-from ccserver.graphql.view import handle
 from ccserver.jobs.column_keeper import ColumnKeeper
 from ccserver.jobs.lifecycle import JobLifeCycle
 from ccserver.jobs.repository import JobRepository
@@ -65,9 +63,10 @@ from ccserver.rest.application import create_application
 from ccserver.rest.gateway import Redirection
 from ccserver.rest.listener import Listener
 from ccserver.rest.monitoring import Monitor
+from ccserver.rest.overrides import read_overrides
 from ccserver.rest.settings import read_notice
 from ccserver.rest.templates import Templates
-from ccserver.rest.web import ClusterNotice, Web
+from ccserver.rest.web import ClusterNotice, GraphQLView, Web, in_thread
 from ccserver.site import Site
 from ccserver.tasks import (
     Retention,
@@ -85,11 +84,13 @@ from ccstore import MetricStore
 if TYPE_CHECKING:
     from ccserver.auth.ldap import Directory
     from ccserver.auth.oidc import OidcProvider
+    from ccserver.broker import Feed
 
 _log = logging.getLogger(__name__)
 
-_ENDED_SESSIONS = Path("./var/ended-sessions")
-_APPLICATIONS = Path("./var/tagger/apps")
+_VARIABLE = Path("./var")
+_ENDED_SESSIONS = _VARIABLE / "ended-sessions"
+_APPLICATIONS = _VARIABLE / "tagger/apps"
 _EVENT_BYTES = 64 * 1024 * 1024  # may wait per subject when only events are received
 
 
@@ -181,7 +182,7 @@ def build_access(config: Config, keys: Keys, users: UserRepository) -> Access:
     )
     directory = build_directory(config.auth.ldap, keys) if config.auth.ldap else None
     return Access(
-        gate=Gate(verifier, sessions, config.main.api_allowed_ips),
+        gate=Gate(verifier, sessions, config.main.api_allowed_ips, config.main.trusted_proxies),
         login=LoginDispatcher(users, _authenticators(config, keys, users, directory), limiter),
         limiter=limiter,
         issuer=build_issuer(config, keys),
@@ -275,18 +276,21 @@ async def _serve(
     hub = Hub(StatusReader(site.clusters, site.store, site.jobs, site.nodes), site.clusters.names())
     site.life_cycle.on_event.append(hub.publish_job)
     monitor = Monitor(site.store)
+    graphql = LateGraphQL()
+    overrides = read_overrides(_VARIABLE)
     web = Web(
         site=site,
         gate=access.gate,
         login=access.login,
         issuer=access.issuer,
-        templates=Templates(),
-        graphql=handle,
+        templates=Templates(overrides.templates),
+        graphql=graphql,
         development=development,
         version=VERSION,
         notice=ClusterNotice(read_notice()),
         oidc=access.oidc,
         monitor=monitor,
+        overrides=overrides,
     )
     application = create_application(web, {"/frontend/events": EventStream(hub, access.gate)})
     with ExitStack() as threads:
@@ -314,8 +318,29 @@ async def _serve(
                 nursery.start_soon(elsewhere.serve, redirecting, hub.shutdown)
             _log.info("listening on %s", ", ".join(shown(one) for one in sockets))
             notify(READY=1, STATUS="running")
+            nursery.start_soon(in_thread, graphql.load)
             await Listener(application, tls).serve(sockets, hub.shutdown)
             nursery.cancel_scope.cancel()
+
+
+class LateGraphQL:
+    """The GraphQL view, whose schema is a sixth of all a server loads: it is loaded when the server listens,
+    or by the first query."""
+
+    def __init__(self) -> None:
+        self._view: GraphQLView | None = None
+
+    def load(self) -> GraphQLView:
+        if self._view is None:
+            from ccserver.graphql.view import handle
+
+            self._view = handle
+            gc.freeze()  # as the rest of what start-up made
+        return self._view
+
+    async def __call__(self, *parts: Any, **options: Any) -> tuple[int, dict[str, str], list[bytes]]:
+        view = await in_thread(self.load) if self._view is None else self._view
+        return await view(*parts, **options)
 
 
 async def _announce_end(shutdown: trio.Event) -> None:
@@ -397,21 +422,26 @@ def _bridge(site: Site, monitor: Monitor) -> Iterator[None]:
     """The connection to the broker, where one is configured and something listens to it."""
 
     config = site.config
+    subscriptions = config.metric_store.subscriptions if config.metric_store is not None else ()
+    if not (subscriptions or config.main.api_subjects):
+        yield
+        return
+    if config.nats is None:
+        _log.warning("NATS subjects are configured, but there is no section nats: nothing is received")
+        yield
+        return
+    from ccserver.broker import Bridge, EventReceiver, metric_feeds  # brings the NATS client along
+
     feeds: list[Feed] = []
     pending_bytes = _EVENT_BYTES
-    if site.store is not None and config.metric_store is not None and config.metric_store.subscriptions:
-        feeds += metric_feeds(config.metric_store.subscriptions, site.store.write, site.store.write_parts)
+    if site.store is not None and config.metric_store is not None and subscriptions:
+        feeds += metric_feeds(subscriptions, site.store.write, site.store.write_parts)
         pending_bytes = config.metric_store.ingest_queue
         subjects = ", ".join(feed.subject for feed in feeds)
         _log.warning("samples on NATS subjects %s are not authenticated: protect them there", subjects)
     events = EventReceiver(site, config.main.api_subjects) if config.main.api_subjects else None
     if events is not None:
         feeds += events.feeds()
-    if config.nats is None or not feeds:
-        if feeds:
-            _log.warning("NATS subjects are configured, but there is no section nats: nothing is received")
-        yield
-        return
     bridge = Bridge(config.nats, feeds, pending_bytes)
     bridge.start()
     monitor.broker = bridge

@@ -95,7 +95,7 @@ def run(given: argparse.Namespace) -> None:
         return
     from ccserver.config.logs import set_up_logging
 
-    set_up_logging(given.loglevel or "warn", given.logdate)
+    set_up_logging(given.loglevel or os.environ.get("LOGLEVEL") or "warn", given.logdate)
     if given.init:
         _init()
         return

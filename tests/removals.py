@@ -46,14 +46,13 @@ REMOVALS = (
     removal(
         "S1", "an empty secret verifies nothing", JWT + "test_an_empty_secret_verifies_nothing",
         "ccserver/auth/jwt_login.py", "if not self._secret:", "if False:",
+        "ccserver/auth/jwt_login.py", "_decoded(token, self._secret,", '_decoded(token, self._secret or b"\\0",',
     ),
     removal(
         "S1", "no login by secret without a key", SECURITY + "test_s1_no_login_by_secret_without_a_key",
         "ccserver/app.py", "(keys.cross_login_secret or keys.cross_login_public)", "True",
         "ccserver/app.py", "if keys.cross_login_secret:", "if True:",
-        "ccserver/app.py", "SecretAuthenticator(keys.cross_login_secret,", 'SecretAuthenticator(b"",',
-        "ccserver/auth/jwt_login.py", "if not self._secret:",
-        'if not self._secret:\n            return Principal("root", frozenset({"admin"}))',
+        "ccserver/app.py", "SecretAuthenticator(keys.cross_login_secret,", 'SecretAuthenticator(b"\\0",',
     ),
     removal(
         "S2", "names of filtered metrics", SECURITY + "test_s2_metric_names_are_names",
@@ -76,7 +75,7 @@ REMOVALS = (
     ),
     removal(
         "S4", "no paths as names of clusters and hosts",
-        "tests/server/test_security.py -k s4",
+        "tests/store/test_lineprotocol.py::test_a_bad_line_costs_itself_only",
         "ccstore/kernels/ingest.py", "if c == 47 or c == 92 or c < 32 or c == 127 or "
         "(c == 46 and i + 1 < end and text[i + 1] == 46):\n            return False\n    return True\n\n\n"
         "@part\ndef good_type", "if c == 10:\n            return False\n    return True\n\n\n"
@@ -395,8 +394,8 @@ REMOVALS = (
     ),
     removal(
         "S32", "files of the frontend only", PAGES + "test_only_built_files_are_served",
-        "ccserver/rest/static.py", "joined = safe_join(str(root / folder), name)", 'joined = f"{root / folder}/{name}"',
-        "ccserver/rest/static.py", " and path.resolve().is_relative_to(root.resolve())", "",
+        "ccserver/rest/static.py", "joined = safe_join(str(place), name)", 'joined = f"{place}/{name}"',
+        "ccserver/rest/static.py", " and path.resolve().is_relative_to(place.resolve())", "",
     ),
     removal(
         "S33", "crashes tell nothing (interfaces)", SECURITY + "test_s33_crashes_tell_strangers_nothing",
@@ -471,19 +470,21 @@ REMOVALS = (
     ),
     removal(
         "accounts", "the allow list", SECURITY + "test_the_allow_list",
-        "ccserver/auth/guards.py", "and credentials.client_address not in self._allowed", "and False",
+        "ccserver/auth/guards.py", "if address not in self._allowed:", "if False:",
     ),
 )  # fmt: skip
 
 
 def unnoticed(one: Removal, scratch: Path) -> str:
     """What pytest said when the tests passed all the same; nothing when they failed."""
+    for package in {path.partition("/")[0] for path, _, _ in one.edits if not (scratch / path).exists()}:
+        _copy(package, scratch)  # a copy of ccstore compiles its kernels: only who edits them needs one
     originals = {path: (scratch / path).read_text() for path, _, _ in one.edits}
     for path, text, instead in one.edits:
         source = (scratch / path).read_text()
         (scratch / path).write_text(source.replace(text, instead, 1))
     environment = os.environ | {"PYTHONPATH": str(scratch), "PYTHONDONTWRITEBYTECODE": "1"}
-    if any(path.startswith("ccstore/kernels/") for path in originals):
+    if any(path.startswith("ccstore/") for path in originals):
         environment["CCSTORE_KERNEL_CACHE"] = str(scratch / "kernels")
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *one.tests.split()]
     try:
@@ -493,20 +494,24 @@ def unnoticed(one: Removal, scratch: Path) -> str:
     finally:
         for path, source in originals.items():
             (scratch / path).write_text(source)
+        shutil.rmtree(scratch / "ccstore", ignore_errors=True)
     failed = done.returncode == 1 and "error" not in done.stdout.splitlines()[-1]
     return "" if failed else done.stdout[-3000:]
+
+
+def _copy(name: str, scratch: Path) -> None:
+    shutil.copytree(ROOT / name, scratch / name, ignore=shutil.ignore_patterns("node_modules", "__pycache__"))
 
 
 def main() -> int:
     wanted = sys.argv[1:]
     chosen = [one for one in REMOVALS if not wanted or one.row in wanted]
+    chosen.sort(key=lambda one: wanted.index(one.row) if wanted else 0)
     missed = []
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        for name in ("ccserver", "ccstore", "tests", "frontend", "config", "docs"):
-            shutil.copytree(
-                ROOT / name, scratch / name, ignore=shutil.ignore_patterns("node_modules", "__pycache__")
-            )
+        for name in ("ccserver", "tests", "frontend", "config", "docs"):
+            _copy(name, scratch)
         for name in ("pyproject.toml", "README.md", "startDemo.sh"):
             shutil.copy(ROOT / name, scratch)
         for one in chosen:

@@ -127,12 +127,17 @@ class Gate:
     """Finds the principal of a request. Without `sessions` authentication is switched off."""
 
     def __init__(
-        self, tokens: TokenVerifier, sessions: Sessions | None, allowed_addresses: Sequence[str]
+        self,
+        tokens: TokenVerifier,
+        sessions: Sessions | None,
+        allowed_addresses: Sequence[str],
+        trusted_proxies: Sequence[str] = (),
     ) -> None:
         self.tokens = tokens
         self.sessions = sessions
         restricted = bool(allowed_addresses) and allowed_addresses[0] != "*"
         self._allowed = frozenset(allowed_addresses) if restricted else None
+        self._proxies = frozenset(trusted_proxies)
 
     def admit(self, group: Group, credentials: Credentials) -> Principal:
         """Raises Refused. Reads the database only when tokens are validated against it."""
@@ -148,13 +153,16 @@ class Gate:
             raise Refused(missing)
         if not rule.admits(principal.roles):
             raise Refused("unauthorized")
-        if (
-            rule.checks_address
-            and self._allowed is not None
-            and credentials.client_address not in self._allowed
-        ):
-            raise Refused(f"unknown ip: {credentials.client_address}")
+        if rule.checks_address and self._allowed is not None:
+            address = self._address(credentials)
+            if address not in self._allowed:
+                raise Refused(f"unknown ip: {address}")
         return principal
+
+    def _address(self, credentials: Credentials) -> str:
+        """Where the request comes from; with known proxies, in nobody else's words."""
+        believed = not self._proxies or credentials.peer in self._proxies
+        return credentials.client_address if believed else credentials.peer
 
     def _by_token(self, token: str) -> Principal:
         try:

@@ -85,6 +85,7 @@ def _main(section: Mapping[str, Any], environment: Mapping[str, str]) -> Main:
         host=host,
         port=port,
         api_allowed_ips=tuple(section.get("api-allowed-ips", ())),
+        trusted_proxies=tuple(section.get("trusted-proxies", ())),
         db=_database(section.get("db", "./var/job.db"), environment),
         db_options=_database_options(section.get("db-config", {})),
         session_max_age=_session_age(section.get("session-max-age", "168h")),

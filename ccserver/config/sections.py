@@ -47,6 +47,7 @@ class Main:
     host: str = "127.0.0.1"
     port: int = 8080
     api_allowed_ips: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
     user: str = ""
     group: str = ""
     disable_authentication: bool = False

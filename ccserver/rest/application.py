@@ -47,7 +47,7 @@ def create_application(web: Web, mounts: Mapping[str, Application] | None = None
         swagger.register(routes, web.site.config)
     custom = web.site.config.main.static_files
     roots = [] if web.site.config.main.embed_static_files or not custom else [Path(custom)]
-    static.register(routes, static.StaticFiles(*roots))
+    static.register(routes, static.StaticFiles(*roots, images=web.overrides.images))
     register_health(app, web.site.store)
     _register_errors(app, web)
     app.after_request(compress)

@@ -60,6 +60,8 @@ def _lines(arguments: list[str]) -> list[dict[str, Any]]:
         )
     except subprocess.TimeoutExpired:
         raise HttpError(500, "journalctl did not answer in time") from None
+    if done.returncode and (complaint := done.stderr.decode("utf-8", "replace").strip()):
+        raise HttpError(500, f"journalctl: {complaint.splitlines()[0]}")  # such as a time it cannot read
     return [_entry(orjson.loads(line)) for line in done.stdout.splitlines() if line.startswith(b"{")]
 
 
@@ -91,7 +93,11 @@ _LOGS = Operation(
             )
         )
     },
-    {400: "a parameter cannot be", 403: "the caller is no admin", 500: "there is no journalctl"},
+    {
+        400: "a parameter cannot be",
+        403: "the caller is no admin",
+        500: "there is no journalctl, or it complains",
+    },
     query=(
         Parameter("since", "default `1 hour ago`"),
         Parameter("lines", f"default 200, at most {_MOST_LINES}", {"type": "integer", "minimum": 1}),

@@ -104,11 +104,12 @@ def register(routes: Routes, web: Web) -> None:
     for page in _PAGES:
         routes.add(page.rule, "GET", Group.PAGES, _shell(page))
     routes.add("/search", "GET", Group.PAGES, search)
-    routes.open(
-        "/imprint", "GET", _static_message(web, "Imprint", "This site has not published an imprint yet.")
-    )
-    privacy = "This site has not published a privacy policy yet."
-    routes.open("/privacy", "GET", _static_message(web, "Privacy Policy", privacy))
+    for name, title, missing in (
+        ("imprint", "Imprint", "This site has not published an imprint yet."),
+        ("privacy", "Privacy Policy", "This site has not published a privacy policy yet."),
+    ):
+        text = web.overrides.texts.get(name, missing)
+        routes.open(f"/{name}", "GET", _static_message(web, title, text))
 
 
 def _shell(page: _Page) -> Callable[..., Any]:

@@ -39,17 +39,18 @@ class _File:
 class StaticFiles:
     """Reads files once and keeps them, compressed as well; a changed file is read again."""
 
-    def __init__(self, *roots: Path) -> None:
+    def __init__(self, *roots: Path, images: Path | None = None) -> None:
         self._roots = roots or (WEB,)
+        self._images = [images] if images is not None else []
         self._files: OrderedDict[tuple[str, int, int], _File] = OrderedDict()
         self._lock = threading.Lock()
 
     def read(self, folder: str, name: str) -> _File | None:
         """None for what is not there, is no plain file, or lies outside of the folder."""
-        for root in self._roots:
-            joined = safe_join(str(root / folder), name)
+        for place in [*(self._images if folder == "img" else []), *(root / folder for root in self._roots)]:
+            joined = safe_join(str(place), name)
             path = Path(joined) if joined else None
-            if path is not None and path.is_file() and path.resolve().is_relative_to(root.resolve()):
+            if path is not None and path.is_file() and path.resolve().is_relative_to(place.resolve()):
                 return self._kept(path)
         return None
 

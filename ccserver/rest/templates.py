@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,11 @@ _ESCAPES = {
 
 
 class Templates:
-    """Renders index.html, login.html and message.html; later directories fill in for earlier ones."""
+    """Renders index.html, login.html and message.html; `overrides` are texts of templates by name."""
 
-    def __init__(self, *directories: Path) -> None:
-        loader = jinja2.FileSystemLoader([*directories, WEB, _FALLBACK])
+    def __init__(self, overrides: Mapping[str, str] | None = None) -> None:
+        files = jinja2.FileSystemLoader([WEB, _FALLBACK])
+        loader = jinja2.ChoiceLoader([jinja2.DictLoader(overrides or {}), files])
         self._environment = jinja2.Environment(
             loader=loader, autoescape=True, undefined=jinja2.ChainableUndefined, auto_reload=True
         )

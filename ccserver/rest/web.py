@@ -25,6 +25,7 @@ from ccserver.auth.tokens import TokenIssuer
 from ccserver.model.user import Principal
 from ccserver.rest.answers import HttpError
 from ccserver.rest.monitoring import Monitor
+from ccserver.rest.overrides import Overrides
 from ccserver.rest.templates import Templates
 from ccserver.site import Site
 
@@ -70,6 +71,7 @@ class Web:
     notice: ClusterNotice = field(default_factory=ClusterNotice)
     monitor: Monitor = field(default_factory=Monitor)
     oidc: OidcProvider | None = None
+    overrides: Overrides = field(default_factory=Overrides)
     exports: Slots = field(default_factory=Slots)
     stops: trio.CapacityLimiter = field(default_factory=lambda: trio.CapacityLimiter(_STOPPING))
 

@@ -197,6 +197,7 @@ def test_a_silent_directory_is_given_up(
     options: Ldap, users: UserRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ldap, "_OPERATION_TIMEOUT", 1)
+    monkeypatch.setattr(ldap, "_CONNECT_TIMEOUT", 1000)
     users.add("ann", ["user"], source=SOURCE_LDAP)
     with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor() as pool:
         silent = replace(options, url=f"ldap://127.0.0.1:{listening.getsockname()[1]}")

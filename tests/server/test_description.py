@@ -13,6 +13,7 @@ from ccserver.config import Config
 from ccserver.config.sections import ApiSubjects, Main
 from ccserver.model.strict import Shape
 from ccserver.rest.openapi import openapi, path_of
+from ccserver.rest.overrides import Overrides
 from ccserver.rest.reference import documented, reference
 from ccserver.rest.routes import TABLE, described
 from tests.conftest import ROOT
@@ -37,6 +38,7 @@ def test_every_route_of_the_application_is_documented(monkeypatch: pytest.Monkey
     web = SimpleNamespace(
         site=SimpleNamespace(config=config, store=None, database=None),
         gate=SimpleNamespace(sessions=object(), tokens=None),
+        overrides=Overrides(),
         login=object(),
         oidc=object(),
         development=True,

@@ -173,7 +173,7 @@ def test_the_next_head_has_no_more_time_than_the_first(files: tuple[Path, Path])
 @pytest.mark.parametrize("protocol", ["plain", "http/1.1"])
 def test_a_login_form_has_its_time(files: tuple[Path, Path], protocol: str) -> None:
     async def talk(stream: Stream) -> None:
-        await stream.send_all(LOGIN + b"content-length: 100000\r\n\r\n")
+        await stream.send_all(LOGIN + b"content-length: 1000\r\n\r\n")
         told: list[Any] = []
 
         async def dripping() -> None:
@@ -185,7 +185,7 @@ def test_a_login_form_has_its_time(files: tuple[Path, Path], protocol: str) -> N
             nursery.start_soon(dripping)
             told.append(await stream.receive_some(65536))
             nursery.cancel_scope.cancel()
-        assert trio.current_time() < 30
-        assert told[0].startswith((b"HTTP/1.1 408", b"HTTP/1.1 413")), told
+        assert 19 < trio.current_time() < 30
+        assert told[0].startswith(b"HTTP/1.1 408"), told
 
     conversation(talk, files, protocol)

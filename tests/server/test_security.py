@@ -341,6 +341,7 @@ def journal(installation: Server) -> Iterator[tuple[Server, Path]]:
     program.write_text(
         f"#!{sys.executable}\nimport json, pathlib, sys\nhere = pathlib.Path(__file__).parent\n"
         "(here / 'called').write_text(json.dumps(sys.argv[1:]))\n"
+        "if (here / 'complaint').exists(): sys.exit((here / 'complaint').read_text())\n"
         "answer = here / 'answer'\nprint(answer.read_text() if answer.exists() else '')\n"
     )
     program.chmod(0o755)
@@ -369,6 +370,11 @@ def test_s24_a_word_is_no_option(journal: tuple[Server, Path]) -> None:
             {"timestamp": "17", "priority": 4, "message": "up", "unit": "a.service"},
             {"timestamp": "18", "priority": 6, "message": "hi\ufffd", "unit": ""},
         ]
+        (folder / "complaint").write_text("Failed to parse timestamp: x\n")
+        answer = client.get("/frontend/logs/", params={"since": "x"})
+        assert (answer.status_code, answer.json()["error"]) == (
+            500, "journalctl: Failed to parse timestamp: x"
+        )  # fmt: skip
 
 
 def test_s26_tokens_of_deleted_users_stop_working(installation: Server) -> None:
@@ -615,3 +621,14 @@ def test_the_allow_list(allowed: list[str], headers: dict[str, str], status: int
         with pytest.raises(Refused, match="unknown ip"):
             gate.admit(Group.API, credentials)
     assert gate.admit(Group.METRIC_STORE, credentials).username == "a"  # has no list
+
+
+def test_known_proxies_alone_speak_for_others() -> None:
+    key = Ed25519PrivateKey.generate()
+    token = TokenIssuer(key.private_bytes_raw(), 60).issue(Principal("a", frozenset({"api"})))
+    verifier = TokenVerifier(key.public_key().public_bytes_raw(), False, lambda _: None)
+    gate = Gate(verifier, Sessions(b"k" * 32, 60), ["203.0.113.9"], ["10.0.0.1"])
+    headers = {"x-auth-token": token, "x-real-ip": "203.0.113.9"}
+    assert gate.admit(Group.API, Credentials(headers, {}, "10.0.0.1")).username == "a"
+    with pytest.raises(Refused, match=r"unknown ip: 10\.0\.0\.2"):
+        gate.admit(Group.API, Credentials(headers, {}, "10.0.0.2"))
