@@ -115,6 +115,8 @@ def build(folder: Path) -> Site:
     """Installs, starts and fills a server in `folder`."""
     server = set_up(folder)
     (folder / "var" / "job-archive" / "small" / "cluster.json").write_text(json.dumps(CLUSTER))
+    resampling = {"minimum-points": 100, "trigger": 100, "resolutions": [60, 10]}
+    server.configure(lambda config: config["main"].update({"resampling": resampling}))
     server.start()
     site = Site(server, server.client("adapter"), 0, 0, 0)
     now = int(time.time())
