@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import bcrypt
 import orjson
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
@@ -92,6 +93,22 @@ class UserRepository:
         with self._database.read() as connection:
             rows = connection.execute(select(*_COLUMNS).where(condition).order_by(hpc_user.c.username))
             return [_principal(row) for row in rows]
+
+    def find_like(self, text: str, limit: int) -> Sequence[Principal]:
+        """Accounts whose user name or real name contains `text`, by user name; at most `limit`."""
+        query = (
+            select(*_COLUMNS)
+            .where(
+                or_(
+                    hpc_user.c.username.contains(text, autoescape=True),
+                    hpc_user.c.name.contains(text, autoescape=True),
+                )
+            )
+            .order_by(hpc_user.c.username)
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            return [_principal(row) for row in connection.execute(query)]
 
     def password_hash(self, username: str) -> str | None:
         """The stored bcrypt hash; None when the account is unknown or has no password."""
@@ -250,6 +267,21 @@ class UserRepository:
             except UserError:
                 log.warning("user %s: setting %s is not JSON and is ignored", username, key)
         return settings
+
+    def settings_of_all(self, key: str) -> Sequence[tuple[str, Any]]:
+        """One setting of every account that has it, decoded, by user name; what is no JSON is left out."""
+        query = (
+            select(configuration.c.username, configuration.c.value)
+            .where(configuration.c.confkey == key)
+            .order_by(configuration.c.username)
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        found: list[tuple[str, Any]] = []
+        for username, value in rows:
+            with suppress(UserError):
+                found.append((username, decoded_setting(key, value or "")))
+        return found
 
     def set_configuration(self, username: str, key: str, value: str) -> None:
         """Store one setting; `value` is JSON text. Raises UserError when it is not.

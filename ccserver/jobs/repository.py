@@ -446,6 +446,18 @@ class JobRepository:
         with self.database.read() as connection:
             return connection.execute(query).first() is not None
 
+    def projects_like(self, text: str, viewer: Principal | None, limit: int) -> Sequence[str]:
+        """Projects whose name contains `text` and of which the viewer can see a job; at most `limit`."""
+        query = (
+            select(job.c.project)
+            .distinct()
+            .where(job.c.project.contains(text, autoescape=True), visibility(viewer))
+            .order_by(job.c.project)
+            .limit(limit)
+        )
+        with self.database.read() as connection:
+            return list(connection.execute(query).scalars())
+
     def _hosts(self, group: ColumnElement[str], condition: Condition) -> Sequence[tuple[str, str]]:
         hostname, resource = _hostname()
         query = (

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Protocol
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from ccserver.database import Database
 from ccserver.database.tables import job, jobtag, tag
@@ -187,14 +187,36 @@ class TagRepository:
         """
         deleted: list[int] = []
         for id in ids:
-            known = self._writable(id, viewer, "remove")
-            public = known.scope in (GLOBAL, "admin")
-            if public and viewer is not None and "admin" not in viewer.roles:
-                raise TagForbidden(f"not authorized to remove tag: {id}")
+            self._removable(id, viewer, "remove")
             for job_id in self._delete(id):
                 self.update_archived(job_id)
             deleted.append(id)
         return deleted
+
+    def rename(self, id: int, type: str, name: str, viewer: Principal | None) -> Tag:
+        """Another type and name; jobs keep the tag. Rights as in `delete_ids`.
+
+        Raises TagMissing, TagForbidden, TagExists.
+        """
+        known = self._removable(id, viewer, "rename")
+
+        def work(connection: Connection) -> Sequence[int]:
+            same = select(tag.c.id).where(tag.c.tag_type == type, tag.c.tag_name == name, tag.c.id != id)
+            if connection.execute(same).first() is not None:
+                raise TagExists(f"tag exists already: {type}: {name}")
+            connection.execute(update(tag).where(tag.c.id == id).values(tag_type=type, tag_name=name))
+            return list(connection.execute(select(jobtag.c.job_id).where(jobtag.c.tag_id == id)).scalars())
+
+        for job_id in self._database.write(work):
+            self.update_archived(job_id)
+        return Tag(type, name, known.scope, id)
+
+    def _removable(self, id: int, viewer: Principal | None, what: str) -> Tag:
+        known = self._writable(id, viewer, what)
+        public = known.scope in (GLOBAL, "admin")
+        if public and viewer is not None and "admin" not in viewer.roles:
+            raise TagForbidden(f"not authorized to {what} tag: {id}")
+        return known
 
     def _writable(self, id: int, viewer: Principal | None, what: str) -> Tag:
         known = self.get(id)

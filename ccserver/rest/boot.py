@@ -7,7 +7,7 @@ from typing import Any
 from ccserver.model.user import Principal
 from ccserver.rest.web import Web
 
-FEATURES = ["events"]
+FEATURES = ["events", "suggest", "views", "tagname", "health"]
 
 
 def boot_payload(web: Web, principal: Principal, page: str, params: dict[str, str]) -> dict[str, Any]:

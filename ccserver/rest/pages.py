@@ -217,11 +217,19 @@ async def search(call: Call) -> Response:
     """The search box: a redirect to where the thing is, or a page that says why not."""
     text = request.args.get("searchId", "").strip()
     if not text:
-        return message(call.web, 200, "Search", "The search is empty.")
+        return _no_result(call.web, "", "The search is empty.")
     target = await call.run(_search_target, call.site, call.principal, text)
     if target is None:
-        return message(call.web, 200, "Search", f"Nothing was found for {text!r}, or you may not see it.")
+        return _no_result(call.web, text, f"Nothing was found for {text!r}, or you may not see it.")
     return redirection(target, 302)
+
+
+def _no_result(web: Web, text: str, why: str) -> Response:
+    """Offers the search again, with what was typed."""
+    page = web.templates.render(
+        "message.html", title="Search", message=why, status="", search=True, typed=text
+    )
+    return page_answer(page)
 
 
 def _search_target(site: Site, principal: Principal, text: str) -> str | None:

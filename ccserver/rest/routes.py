@@ -8,6 +8,7 @@ from ccserver.config import Config
 from ccserver.rest import (
     export,
     frontend,
+    health,
     job_changes,
     jobs,
     journal,
@@ -15,7 +16,10 @@ from ccserver.rest import (
     metricstore,
     settings,
     sites,
+    suggest,
     taggers,
+    tagging,
+    views,
 )
 from ccserver.rest.table import Route
 from ccserver.rest.web import Routes
@@ -28,6 +32,10 @@ TABLE: tuple[Route, ...] = (
     *metricstore.ROUTES,
     *settings.ROUTES,
     *frontend.ROUTES,
+    *suggest.ROUTES,
+    *views.ROUTES,
+    *tagging.ROUTES,
+    *health.ROUTES,
     *taggers.ROUTES,
     *machine.ROUTES,
     *journal.ROUTES,

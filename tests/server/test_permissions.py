@@ -155,6 +155,10 @@ TABLE: dict[str, tuple[str, Guard, Inner]] = {
     "/frontend/jwt/": ("GET", frontend, anybody),
     "/frontend/configuration/": ("POST", frontend, anybody),
     "/frontend/logs/": ("GET", frontend, admin),
+    "/frontend/suggest": ("GET", frontend, anybody),
+    "/frontend/views/": ("GET POST DELETE", frontend, anybody),
+    "/frontend/tags/<id>": ("POST", frontend, anybody),
+    "/frontend/health/": ("GET", frontend, admin),
     "/frontend/events": ("MOUNT", frontend, anybody),
 }
 OPEN = {
