@@ -145,3 +145,30 @@ def test_no_view_contains_inline_script() -> None:
     built = Path(ROOT / "ccserver" / "web" / "index.html").read_text()
     scripts = re.findall(r"<script(?![^>]*src=)(?![^>]*application/json)", built)
     assert scripts == []
+
+
+def test_search_suggests_while_typing(open_page: OpenPage, site: Site) -> None:
+    page = open_page("root", "/monitoring/jobs/")
+    search = page.get_by_test_id("search")
+    search.press_sequentially("100")
+    jobs = page.locator("[role=option][data-kind=job]")
+    expect(jobs.filter(has_text="1001")).to_have_count(1)
+    search.press("ArrowDown")
+    expect(search).to_have_attribute("aria-activedescendant", "suggestion-0")
+    search.press("Escape")
+    expect(jobs).to_have_count(0)
+    search.fill("1001")
+    expect(jobs).to_have_count(1)
+    search.press("ArrowDown")
+    search.press("Enter")
+    expect(page).to_have_url(re.compile(rf"/monitoring/job/{site.wide}$"))
+
+
+def test_search_without_a_choice_is_answered_by_the_server(open_page: OpenPage, site: Site) -> None:
+    page = open_page("root", "/")
+    page.get_by_test_id("search").fill("username: ute")
+    page.get_by_test_id("search").press("Enter")
+    expect(page).to_have_url(re.compile(r"/monitoring/users/\?user=ute&startTime=last30d"))
+    page.get_by_test_id("search").fill("a:b:c")
+    page.get_by_test_id("search").press("Enter")
+    expect(page.get_by_role("searchbox")).to_have_value("a:b:c")

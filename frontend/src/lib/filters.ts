@@ -125,7 +125,10 @@ export function parseFilters(params: URLSearchParams): ParsedFilters {
   take("jobId", (values) => (values.every(isNumber) ? { jobId: textFilter(values, how("jobIdMatch", "eq")) } : undefined));
   take("arrayJobId", ([text = ""]) => (isNumber(text) ? { arrayJobId: Number(text) } : undefined));
   take("dbId", (values) => (values.every(isNumber) ? { dbId: values } : undefined));
-  take("tag", (values) => (values.every(isNumber) ? { tags: values } : undefined));
+  const everyTag = params.get("tagMode") === "and";
+  const tags = params.getAll("tag").filter((value) => value !== "");
+  if (everyTag && tags.every(isNumber)) filters.push(...tags.map((tag) => ({ tags: [tag] })));
+  else take("tag", (values) => (values.every(isNumber) ? { tags: values } : undefined));
   take("node", ([text = ""]) => ({ node: textFilter([text], how("nodeMatch", "eq")) }));
   int("numNodes");
   int("numHWThreads");
@@ -174,6 +177,7 @@ export const MATCH_KEYS: Partial<Record<FilterKey, string>> = {
   project: "projectMatch",
   jobId: "jobIdMatch",
   node: "nodeMatch",
+  tag: "tagMode",
 };
 
 const LABELS: Record<FilterKey, string> = {

@@ -185,7 +185,7 @@ export async function queryMany<Result>(
     });
     return `${part.alias}: ${part.field}(${passed.join(", ")}) ${selection}`;
   });
-  const text = `query Rows(${declared.join(", ")}) { ${fields.join(" ")} }`;
+  const text = `${operation?.operation ?? "query"} Rows(${declared.join(", ")}) { ${fields.join(" ")} }`;
   const answer = await exchange(JSON.stringify({ query: text, variables: values }), new AbortController().signal);
   const data = answer.data as Record<string, Result> | null;
   return parts.map(({ alias }) => {

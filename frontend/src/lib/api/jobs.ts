@@ -59,6 +59,17 @@ const CountQuery = graphql(`
   }
 `);
 
+const IdsQuery = graphql(`
+  query JobIds($filter: [JobFilter!], $page: PageRequest) {
+    jobs(filter: $filter, page: $page, order: { field: "id", type: "col", order: ASC }) {
+      hasNextPage
+      items {
+        id
+      }
+    }
+  }
+`);
+
 const MetricsQuery = graphql(`
   query JobMetrics($id: ID!, $metrics: [String!], $scopes: [MetricScope!], $resolution: Int) {
     jobMetrics(id: $id, metrics: $metrics, scopes: $scopes, resolution: $resolution) {
@@ -114,6 +125,19 @@ export async function listJobs(
 export async function countJobs(filter: Filter[], signal?: AbortSignal): Promise<number> {
   const options = signal ? { signal, fresh: true } : { fresh: true };
   return (await query(CountQuery, { filter }, options)).jobs.count ?? 0;
+}
+
+const IDS_PER_PAGE = 500;
+
+/** Database ids of all jobs that match, at most `most`. */
+export async function jobIds(filter: Filter[], most: number): Promise<string[]> {
+  const ids: string[] = [];
+  for (let page = 1; ids.length < most; page += 1) {
+    const { jobs } = await query(IdsQuery, { filter, page: { page, itemsPerPage: IDS_PER_PAGE } }, { fresh: true });
+    ids.push(...jobs.items.map((job) => job.id));
+    if (!jobs.hasNextPage || !jobs.items.length) break;
+  }
+  return ids.slice(0, most);
 }
 
 /** Time series of a job. `resolution` 0 is the native one; otherwise seconds, a multiple of every timestep. */

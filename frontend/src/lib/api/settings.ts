@@ -25,7 +25,7 @@ export interface Account {
 }
 
 /** One plain request; rejects with an ApiError that carries what the server said. */
-async function send(method: string, path: string, form?: Record<string, string>): Promise<Response> {
+export async function send(method: string, path: string, form?: Record<string, string>): Promise<Response> {
   let response: Response;
   try {
     response = await fetch(path, form ? { method, body: new URLSearchParams(form) } : { method });
@@ -88,6 +88,14 @@ export async function logLines(query: { since: string; lines: number; level: str
   if (query.search) search.set("search", query.search);
   return (await (await send("GET", `/frontend/logs/?${search.toString()}`)).json()) as LogLine[];
 }
+
+export interface ServiceComponent {
+  name: string;
+  state: "ok" | "warning" | "failed";
+  text: string;
+}
+
+export const serviceHealth = async (): Promise<ServiceComponent[]> => (await (await send("GET", "/frontend/health/")).json()) as ServiceComponent[];
 
 export interface Tagger {
   name: string;

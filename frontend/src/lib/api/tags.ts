@@ -1,5 +1,6 @@
-import { query } from "./client";
+import { ApiError, query, queryMany } from "./client";
 import { graphql, type ResultOf } from "./graphql";
+import { send } from "./settings";
 
 const TagsQuery = graphql(`
   query Tags {
@@ -65,6 +66,24 @@ export const addTag = async (job: string, tag: string): Promise<Tag[]> =>
 
 export const removeTag = async (job: string, tag: string): Promise<Tag[]> =>
   (await query(RemoveMutation, { job, tagIds: [tag] }, FRESH)).removeTagsFromJob;
+
+const TOGETHER = 50; // jobs per request
+
+/** Attaches a tag to many jobs or takes it off; all of them have to lack it, or have it. */
+export async function tagJobs(jobs: string[], tag: string, attach: boolean, onprogress: (done: number) => void): Promise<void> {
+  for (let from = 0; from < jobs.length; from += TOGETHER) {
+    const field = attach ? "addTagsToJob" : "removeTagsFromJob";
+    const parts = jobs.slice(from, from + TOGETHER).map((job, index) => ({ alias: `job${index}`, field, variables: { job: ["ID!", job], tagIds: ["[ID!]!", [tag]] } as const }));
+    const refused = (await queryMany<Tag[]>(parts, attach ? AddMutation : RemoveMutation)).find((answer) => answer.error);
+    if (refused) throw new ApiError("server", refused.error ?? "");
+    onprogress(Math.min(from + TOGETHER, jobs.length));
+  }
+}
+
+/** Another type and name for a tag; jobs keep it. */
+export async function renameTag(id: string, type: string, name: string): Promise<void> {
+  await send("POST", `/frontend/tags/${id}`, { type, name });
+}
 
 export const deleteTag = async (tag: string): Promise<number[]> =>
   (await query(DeleteMutation, { tagIds: [tag] }, FRESH)).removeTagFromList;
