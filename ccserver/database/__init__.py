@@ -8,6 +8,7 @@ from ccserver.database.connection import (
     TransactionLost,
     open_database,
 )
+from ccserver.database.prepared import Prepared
 from ccserver.database.versions import (
     SCHEMA_VERSION,
     DatabaseVersionError,
@@ -26,6 +27,7 @@ __all__ = [
     "DatabaseVersionError",
     "Follower",
     "MigrationError",
+    "Prepared",
     "TransactionLost",
     "check_version",
     "force_version",

@@ -2,7 +2,7 @@
 
 Cost model (2 shared cores): a write costs the hand-over to the writer thread and back plus its share of one
 commit, together about 0.4 ms with four threads writing. Writes that wait while a transaction is committed go
-into the next one together, up to `_GROUP` of them, each in its own savepoint.
+into the next one together, up to `_GROUP` of them, each in its own savepoint (some 5 us).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import QueuePool
 
+from ccserver.database.prepared import driver
 from ccserver.database.versions import check_version
 
 log = logging.getLogger(__name__)
@@ -120,13 +121,19 @@ class Database:
             connection: Connection = self._per_thread.connection
             with connection.begin_nested():
                 return work(connection)
+        return self.submit(work).result()
+
+    def submit(self, work: Callable[[Connection], Result]) -> Future[Result]:
+        """As `write`, without waiting for the outcome: the future has it once that is committed.
+
+        Blocks only while `write_queue` writes wait. Not for the writer thread.
+        """
         request = _Write(work, Future())
         with self._closing:  # so that nothing is queued behind the end mark
             if self._closed:
                 raise DatabaseClosed(f"database {self.path} is closed")
             self._writes.put(request)
-        result: Result = request.result.result()
-        return result
+        return request.result
 
     def follow(self, follower: Follower) -> None:
         """From now on tell `follower` of every write transaction, this call's own included."""
@@ -189,10 +196,8 @@ class Database:
         follower = self._follower
         if follower is None:
             return None
-        raw = connection.connection.driver_connection
         try:
-            assert isinstance(raw, sqlite3.Connection)
-            return follower.before_commit(raw)
+            return follower.before_commit(driver(connection))
         except Exception as error:  # its trouble is not that of the writes
             log.exception("database %s: the follower failed", self.path)
             follower.lost(str(error))
@@ -209,10 +214,16 @@ class Database:
 
 
 def _attempt(connection: Connection, work: Callable[[Connection], Any]) -> tuple[Any, BaseException | None]:
+    raw = driver(connection)
+    raw.execute("SAVEPOINT one_write").close()  # not SQLAlchemy's, which costs 20 times as much
     try:
-        with connection.begin_nested():
-            return work(connection), None
+        result = work(connection)
+        raw.execute("RELEASE one_write").close()
+        return result, None
     except Exception as error:
+        if raw.in_transaction:
+            raw.execute("ROLLBACK TO one_write").close()
+            raw.execute("RELEASE one_write").close()
         return None, error
 
 

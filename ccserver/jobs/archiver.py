@@ -8,8 +8,8 @@ and marks what is left in it as failed, as the contract wants, or leaves that to
 A file system or database that refuses for a moment costs no job its data: such a job is tried again a few
 times, behind the others. Missing data do not come back: that job has failed at once.
 
-The archive entries of jobs that lost a deleted tag are rewritten in between, when no job waits. They are only
-in memory: an entry that a dying server did not reach names the tag until the tags of its job change again.
+The archive entries of jobs that lost a deleted tag are rewritten in between, when no job waits; those that an
+earlier process did not reach are noted on disk (`ccserver.jobs.untagging`) and come first.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ccserver.archive import ArchiveError
 from ccserver.jobs.repository import JobRepository
 from ccserver.jobs.tags import TagRepository
+from ccserver.jobs.untagging import Untagging
 from ccserver.model.job import MONITORING_ARCHIVED, MONITORING_FAILED, MONITORING_RUNNING, Job
 from ccserver.model.metrics import JobData, JobStatistic
 
@@ -112,7 +113,7 @@ class Archiver:
         self._ready = ready
         self._queue_length = queue_length
         self._queue: deque[int] = deque()
-        self._untagged: deque[array[int]] = deque()  # of each deleted tag the jobs whose entries name it
+        self._untagged: deque[tuple[array[int], Untagging]] = deque()  # per deleted tag, what is left of it
         self._pauses = tuple(retries)
         self._attempts: dict[int, int] = {}  # failed ones of jobs that will be tried again
         self._due: deque[tuple[float, int]] = deque()  # when to try again; pauses differ, so not sorted
@@ -137,7 +138,7 @@ class Archiver:
                 limit=self._queue_length,
                 current=self._current,
                 retrying=len(self._attempts),
-                untagging=sum(map(len, self._untagged)),
+                untagging=sum(len(ids) for ids, _ in self._untagged),
                 archived=self._archived_jobs,
                 failed=self._failed_jobs,
                 last_error=self._last_error,
@@ -151,22 +152,27 @@ class Archiver:
                 self._queue.append(id)
                 self._change.notify_all()
 
-    def put_untagged(self, ids: Sequence[int]) -> None:
+    def offer(self, id: int) -> bool:
+        """As `put`, but False instead of waiting."""
+        with self._change:
+            if len(self._queue) >= self._queue_length and not self._draining:
+                return False
+            self.put(id)
+            return True
+
+    def put_untagged(self, lost: Untagging) -> None:
         """Have the tags in the archive entries of these jobs brought up to date.
 
         Blocks while the entries of as many tags wait as the queue may hold jobs. Where nobody runs the
         archiver the work is done here.
         """
-        if not ids:
-            return
         with self._change:
             self._change.wait_for(lambda: len(self._untagged) < self._queue_length or not self._at_work)
             if self._at_work:
-                self._untagged.append(array("q", ids))
+                self._untagged.append((lost.ids[:], lost))
                 self._change.notify_all()
                 return
-        for id in ids:
-            self._tags.update_archived(id)
+        self._tags.update_all_archived(lost)
 
     def run(self) -> None:
         """Archive queued jobs, and ones an earlier process left behind, until `drain` ends it.
@@ -175,6 +181,7 @@ class Archiver:
         """
         with self._change:
             self._running = True
+            self._untagged.extend((lost.ids[:], lost) for lost in self._tags.left_tagged())
         left_behind = self._left_behind()
         try:
             while (work := self._next(left_behind)) is not None:
@@ -206,7 +213,7 @@ class Archiver:
             left = [*self._queue, *(id for _, id in self._due)]
             self._queue.clear()
             self._due.clear()
-            named = sum(map(len, self._untagged))
+            named = sum(len(ids) for ids, _ in self._untagged)
             self._untagged.clear()
             self._change.notify_all()
         if give_up:
@@ -216,7 +223,7 @@ class Archiver:
             fate = "given up" if give_up else "left to the next start"
             log.warning("%d jobs were not archived before the shutdown and are %s: %s", len(left), fate, left)
         if named:
-            log.warning("%d archive entries still name a tag that was deleted", named)
+            log.info("%d archive entries that name a deleted tag are left to the next start", named)
         return len(left)
 
     def _left_behind(self) -> Iterator[int]:
@@ -267,12 +274,18 @@ class Archiver:
         return self._archive_one, id
 
     def _take_untagged(self) -> _Work:
-        ids = self._untagged[0]
+        ids, lost = self._untagged[0]
         self._current = id = ids.pop()
-        if not ids:
-            self._untagged.popleft()
-            self._change.notify_all()
-        return self._tags.update_archived, id
+        if ids:
+            return self._tags.update_archived, id
+        self._untagged.popleft()
+        self._change.notify_all()
+
+        def last(id: int) -> None:
+            self._tags.update_archived(id)
+            lost.done()
+
+        return last, id
 
     def _again(self) -> int | None:
         """A job whose next attempt is due."""

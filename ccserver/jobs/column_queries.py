@@ -51,7 +51,11 @@ class NotInColumns(Exception):
 
 
 class Selection:
-    """The rows of the jobs that satisfy all filters and are visible."""
+    """The rows of the jobs that satisfy all filters and are visible.
+
+    Where `partly`, filters on what is not kept in columns are left out instead of raising NotInColumns;
+    `complete` says that there was none.
+    """
 
     def __init__(
         self,
@@ -59,8 +63,14 @@ class Selection:
         filters: Iterable[JobFilter] | None,
         viewer: Principal | None,
         now: float,
+        *,
+        partly: bool = False,
     ) -> None:
         self._table = table
+        filters = list(filters or ())
+        self.complete = not any(map(_reaches_outside, filters))
+        if not (self.complete or partly):
+            raise NotInColumns("a filter on what is not kept in columns")
         mask: Mask | None = table["alive"] if table.dead else None
         for condition in [*_visible(table, viewer), *_conditions(table, filters, int(now))]:
             mask = condition if mask is None else mask & condition
@@ -86,6 +96,15 @@ class Selection:
         durations = np.array(self["duration"])
         durations[running] = now - self["start_time"][running]
         return durations
+
+
+def newest_first(selection: Selection, most: int) -> NDArray[np.int64] | None:
+    """The ids of the jobs by falling start time and id; None when there are more than `most`."""
+    if selection.count > most:
+        return None
+    ids = selection["id"]
+    order = np.lexsort((ids, selection["start_time"]))
+    return np.asarray(ids[order[::-1]])
 
 
 def totals(
@@ -171,18 +190,14 @@ def _visible(table: JobTable, viewer: Principal | None) -> list[Mask]:
     return [own]
 
 
+def _reaches_outside(one: JobFilter) -> bool:
+    others = (one.tags, one.job_id, one.array_job_id, one.job_name, one.schedule, one.node)
+    return any(other is not None for other in others)
+
+
 def _conditions(table: JobTable, filters: Iterable[JobFilter] | None, now: int) -> list[Mask]:
     found: list[Mask | None] = []
     for one in filters or ():
-        if (
-            one.tags is not None
-            or one.job_id is not None
-            or one.array_job_id is not None
-            or one.job_name is not None
-            or one.schedule is not None
-            or one.node is not None
-        ):
-            raise NotInColumns("a filter on what is not kept in columns")
         found += [
             None if one.db_id is None else np.isin(table["id"], integers(one.db_id)),
             _texts(table, "hpc_user", one.user),

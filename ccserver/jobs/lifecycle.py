@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 from sqlalchemy import Connection
@@ -23,7 +25,14 @@ from ccserver.jobs.archiver import (
     ArchiveTarget,
 )
 from ccserver.jobs.checks import InvalidJob, check_job
-from ccserver.jobs.repository import DuplicateJob, JobRepository
+from ccserver.jobs.repository import (
+    DuplicateJob,
+    JobRepository,
+    empty_cache,
+    insert_started,
+    mark_stopped,
+    newest,
+)
 from ccserver.jobs.tags import TagError, TagRepository
 from ccserver.jobs.wire import StopRequest
 from ccserver.model.job import (
@@ -49,6 +58,22 @@ class JobEvent:
 
     kind: Literal["started", "stopped", "archived"]
     job: Job
+
+
+Rest = Callable[[], None] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of one job whose caller waits for the database in its own way.
+
+    `work` goes to `Database.submit`, `finish` takes the future that comes from there once it is done: it
+    raises LifeCycleError, and does not block. The last step of what it returns may block, may raise
+    LifeCycleError too, and is to be called before anybody is answered; None where nothing is left to do.
+    """
+
+    work: Callable[[Connection], None]
+    finish: Callable[[Future[None]], tuple[Job, Rest]]
 
 
 class LifeCycleError(Exception):
@@ -145,55 +170,120 @@ class JobLifeCycle:
 
         Raises JobRefused, JobExists, NotStored, TagsNotAdded.
         """
+        return self._changed(self.starting(job, by))
+
+    def starting(self, job: Job, by: Principal | None = None) -> Change:
+        """As `start`, in the two parts of a change. Raises JobRefused."""
         started = replace(job, state="running", id=0, tags=None, statistics=None)
         try:
             check_job(started, self._clusters)
-            self.take_over_cache()
-            failure = self._insert(started, job.tags or (), by)
         except InvalidJob as error:
             raise JobRefused(str(error)) from error
-        except DuplicateJob as error:
-            raise JobExists(str(error)) from error
-        except _STORAGE_ERRORS as error:
-            log.exception("job %d on %s could not be stored", job.job_id, job.cluster)
-            raise NotStored(f"insert into database failed: {_cause(error)}") from error
-        self._tell("started", started)
-        self._call(self.start_hooks, started)
-        if failure is not None:
-            raise TagsNotAdded(f"adding tag to new job {started.id} failed: {failure}") from failure
-        return started
-
-    def _insert(self, started: Job, tags: Sequence[Tag], by: Principal | None) -> TagError | None:
-        """Job and tags in one transaction; a tag that fails leaves the job and the tags before it."""
+        adopted: Sequence[int] = ()
         failure: TagError | None = None
 
-        def attach(connection: Connection, id: int) -> None:
-            nonlocal failure
-            attached, failure = self._tags.attach_started(connection, id, tags, by)
-            started.tags = list(attached)
+        def work(connection: Connection) -> None:
+            nonlocal adopted, failure
+            adopted = empty_cache(connection)
+            started.id = insert_started(connection, started)
+            if job.tags:
+                # a tag that fails leaves the job and the tags before it
+                attached, failure = self._tags.attach_started(connection, started.id, job.tags, by)
+                started.tags = list(attached)
 
-        started.id = self._jobs.insert_started(started, attach if tags else _nothing)
-        return failure
+        def finish(committed: Future[None]) -> tuple[Job, Rest]:
+            try:
+                committed.result()
+            except DuplicateJob as error:
+                raise JobExists(str(error)) from error
+            except _STORAGE_ERRORS as error:
+                log.exception("job %d on %s could not be stored", job.job_id, job.cluster)
+                raise NotStored(f"insert into database failed: {_cause(error)}") from error
+            self._tell("started", started)
+            return started, rest if adopted or self.start_hooks or failure else None
+
+        def rest() -> None:
+            self._adopted(adopted)
+            self._call(self.start_hooks, started)
+            if failure is not None:
+                raise TagsNotAdded(f"adding tag to new job {started.id} failed: {failure}") from failure
+
+        return Change(work, finish)
 
     def stop(self, request: StopRequest, by: Principal | None = None) -> Job:
         """End the newest job the request names and queue it for archiving; returns it in its final state.
 
         Blocks while the archiving queue is full. Raises JobUnknown, JobNotRunning, StopRefused, NotStored.
         """
-        if request.job_id is None:
+        return self._changed(self.stopping(request))
+
+    def stopping(self, request: StopRequest) -> Change:
+        """As `stop`, in the two parts of a change. Raises StopRefused."""
+        number = request.job_id
+        if number is None:
             raise StopRefused("the field 'jobId' is required")
-        self.take_over_cache()
-        job = self._jobs.find_by(request.job_id, request.cluster, request.start_time)
-        if job is None:
-            raise JobUnknown(f"finding job failed: no job with jobId {request.job_id}")
-        return self._stop(job, request)
+
+        def find(connection: Connection) -> Job:
+            job = newest(connection, number, request.cluster, request.start_time)
+            if job is None:
+                raise JobUnknown(f"finding job failed: no job with jobId {number}")
+            return job
+
+        return self._stopping(find, request)
 
     def stop_by_id(self, id: int, request: StopRequest, by: Principal | None = None) -> Job:
         """As `stop`, for the job with database id `id`."""
-        job = self._jobs.find(id)
-        if job is None:
-            raise JobUnknown(f"finding job failed: no job with id {id}")
-        return self._stop(job, request)
+
+        def find(connection: Connection) -> Job:
+            job = self._jobs.find(id)  # reads in the transaction of the change
+            if job is None:
+                raise JobUnknown(f"finding job failed: no job with id {id}")
+            return job
+
+        return self._changed(self._stopping(find, request))
+
+    def _stopping(self, find: Callable[[Connection], Job], request: StopRequest) -> Change:
+        adopted: Sequence[int] = ()
+        stopped: Job | None = None
+
+        def work(connection: Connection) -> None:
+            nonlocal adopted, stopped
+            adopted = empty_cache(connection)
+            job = find(connection)
+            state, duration = _end(job, request)
+            try:
+                mark_stopped(connection, job.id, state, duration)
+            except _STORAGE_ERRORS as error:
+                log.exception("job %d could not be stopped", job.id)
+                raise NotStored(
+                    f"marking job as '{state}' (DB ID: {job.id}) failed: {_cause(error)}"
+                ) from error
+            job.state, job.duration = state, duration
+            stopped = job
+
+        def finish(committed: Future[None]) -> tuple[Job, Rest]:
+            try:
+                committed.result()
+            except _STORAGE_ERRORS as error:
+                log.exception("job %s could not be stopped", request.job_id)
+                raise NotStored(f"marking job as '{request.state}' failed: {_cause(error)}") from error
+            assert stopped is not None
+            self._tell("stopped", stopped)
+            archived = stopped.monitoring_status == MONITORING_DISABLED or self._archiver.offer(stopped.id)
+            return stopped, None if archived and not adopted else partial(rest, stopped, archived)
+
+        def rest(job: Job, archived: bool) -> None:
+            self._adopted(adopted)
+            if not archived:
+                self._archiver.put(job.id)
+
+        return Change(work, finish)
+
+    def _changed(self, change: Change) -> Job:
+        job, rest = change.finish(self._jobs.database.submit(change.work))
+        if rest is not None:
+            rest()
+        return job
 
     def archive_again(self, id: int) -> Job:
         """Queue a job whose archiving failed once more; its data must still be in the metric store.
@@ -256,12 +346,15 @@ class JobLifeCycle:
     def take_over_cache(self) -> int:
         """Adopt started jobs that another program left in `job_cache`; returns how many."""
         ids = self._jobs.take_over_cache()
+        self._adopted(ids)
+        return len(ids)
+
+    def _adopted(self, ids: Sequence[int]) -> None:
         for id in ids:
             job = self._jobs.find(id)
             if job is not None:
                 self._tell("started", job)
                 self._call(self.start_hooks, job)
-        return len(ids)
 
     def run_archiver(self) -> None:
         """Archive stopped jobs until `drain`; blocks, for one thread of its own."""
@@ -284,35 +377,6 @@ class JobLifeCycle:
         """What the archiver does, and what it did since the start."""
         return self._archiver.state
 
-    def _stop(self, job: Job, request: StopRequest) -> Job:
-        if not job.running:
-            raise JobNotRunning(f"job has already been stopped (state is: {job.state})")
-        if request.stop_time < job.start_time:
-            raise StopRefused(
-                f"stopTime {request.stop_time} must be larger/equal than startTime {job.start_time}"
-            )
-        state = request.state or "completed"
-        if state not in JOB_STATES or state in UNFINISHED:
-            raise StopRefused(f"invalid requested job state: {state}")
-        duration = request.stop_time - job.start_time
-        if duration > _LONGEST:
-            raise StopRefused(f"stopTime {request.stop_time} lies more than 68 years after startTime")
-        try:
-            stopped = self._jobs.mark_stopped(job.id, state, duration)
-        except _STORAGE_ERRORS as error:
-            log.exception("job %d could not be stopped", job.id)
-            raise NotStored(f"marking job as '{state}' (DB ID: {job.id}) failed: {_cause(error)}") from error
-        if not stopped:  # somebody else was faster
-            present = self._jobs.find(job.id)
-            raise JobNotRunning(
-                f"job has already been stopped (state is: {present.state if present else 'gone'})"
-            )
-        job.state, job.duration = state, duration
-        self._tell("stopped", job)
-        if job.monitoring_status != MONITORING_DISABLED:
-            self._archiver.put(job.id)
-        return job
-
     def _after_archiving(self, job: Job) -> None:
         self._tell("archived", job)
         self._call(self.stop_hooks, job)
@@ -333,8 +397,21 @@ class JobLifeCycle:
                 log.exception("job %d: a hook failed", job.id)
 
 
-def _nothing(_connection: Connection, _id: int) -> None:
-    pass
+def _end(job: Job, request: StopRequest) -> tuple[str, int]:
+    """Final state and duration in seconds."""
+    if not job.running:
+        raise JobNotRunning(f"job has already been stopped (state is: {job.state})")
+    if request.stop_time < job.start_time:
+        raise StopRefused(
+            f"stopTime {request.stop_time} must be larger/equal than startTime {job.start_time}"
+        )
+    state = request.state or "completed"
+    if state not in JOB_STATES or state in UNFINISHED:
+        raise StopRefused(f"invalid requested job state: {state}")
+    duration = request.stop_time - job.start_time
+    if duration > _LONGEST:
+        raise StopRefused(f"stopTime {request.stop_time} lies more than 68 years after startTime")
+    return state, duration
 
 
 def _cause(error: Exception) -> str:

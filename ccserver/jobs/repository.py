@@ -6,11 +6,14 @@ server itself and sees everything. Every method blocks; all are safe to call fro
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypedDict, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -32,7 +35,7 @@ from sqlalchemy import (
     update,
 )
 
-from ccserver.database import Database
+from ccserver.database import Database, Prepared
 from ccserver.database.tables import job, job_cache, jobtag, tag
 from ccserver.jobs import column_queries
 from ccserver.jobs import statistics as stats
@@ -51,6 +54,8 @@ from ccserver.jobs.filters import (
 )
 from ccserver.jobs.rows import (
     JOB_COLUMNS,
+    ROW_COLUMNS,
+    JobRow,
     chunks,
     job_of_row,
     json_text,
@@ -68,6 +73,8 @@ START_GAP = 86400  # seconds after which the scheduler may use a job number agai
 _MOST_ROWS = (1 << 63) - 1  # what a LIMIT or OFFSET can say
 _NEWEST = Order("startTime", order="DESC")
 _CONCURRENT_MARGIN = 200  # seconds two jobs must overlap to count as concurrent
+_MOST_FEW = 50_000  # jobs that are looked at one by one rather than searching for them in order
+_FEW_AT_ONCE = 500
 _MOST_TERMS = 100  # of a UNION; SQLite takes 500
 _CONCURRENT_MINIMUM = 600  # shorter jobs are not compared
 
@@ -87,7 +94,7 @@ class _Totals(TypedDict):
     wanted: Collection[str]
 
 
-_DUPLICATE = (
+_DUPLICATE = Prepared(
     select(job.c.id)
     .where(
         job.c.job_id == bindparam("number"),
@@ -95,7 +102,14 @@ _DUPLICATE = (
         job.c.start_time >= bindparam("earliest"),
     )
     .order_by(job.c.id.desc())
-    .limit(1)
+    .limit(literal_column("1"))
+)
+_INSERT = Prepared(insert(job).values({name: bindparam(name) for name in ROW_COLUMNS}))
+_CACHED = Prepared(select(job_cache.c.id).limit(literal_column("1")))
+_STOP = Prepared(
+    update(job)
+    .where(job.c.id == bindparam("stopped"), job.c.job_state == "running")
+    .values(job_state=bindparam("state"), duration=bindparam("seconds"))
 )
 
 
@@ -117,6 +131,14 @@ class DuplicateJob(Exception):
 class JobPage:
     items: list[Job]
     has_next_page: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Few:
+    newest_first: NDArray[np.int64]
+    """Ids."""
+    complete: bool
+    """Whether all of them matched, as of the last commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,9 +243,16 @@ class JobRepository:
         """
         if items_per_page < 1 and items_per_page != ALL_ITEMS:
             raise InvalidPage(f"invalid items-per-page value: {items_per_page}")
-        query = select(*JOB_COLUMNS).where(matching(filters, viewer, self.clock())).order_by(*ordering(order))
-        if items_per_page != ALL_ITEMS:
-            query = query.limit(min(items_per_page + 1, _MOST_ROWS)).offset(_offset(page, items_per_page))
+        filters = list(filters or ())
+        if order == _NEWEST and items_per_page != ALL_ITEMS:
+            few = self._few(filters, viewer)
+            if few is not None:
+                asked = few, _offset(page, items_per_page), min(items_per_page, _MOST_ROWS - 1) + 1
+                items = [one for part in self._of_few(filters, viewer, *asked, with_metadata) for one in part]
+                return JobPage(items[:items_per_page], len(items) > items_per_page)
+        limit = None if items_per_page == ALL_ITEMS else min(items_per_page + 1, _MOST_ROWS)
+        offset = 0 if limit is None else _offset(page, items_per_page)
+        query = _ordered(matching(filters, viewer, self.clock()), ordering(order), offset, limit)
         now = self.clock()
         with self.database.read() as connection:
             items = [job_of_row(row, now) for row in connection.execute(query)]
@@ -250,15 +279,19 @@ class JobRepository:
         Holds no transaction between batches; each begins where the last one ended, not at an offset. Raises
         InvisibleJobs with the first batch.
         """
+        filters = list(filters or ())
         wanted = matching(filters, viewer, self.clock())
         left, offset = min(items_per_page, _MOST_ROWS), _offset(page, items_per_page)
+        if (few := self._few(filters, viewer)) is not None:
+            yield from self._of_few(filters, viewer, few, offset, left, with_metadata)
+            return
         beyond: Condition = true()
         while left > 0:
             size = min(batch, left)
-            query = select(*JOB_COLUMNS).where(wanted, beyond).order_by(*ordering(_NEWEST)).limit(size)
+            query = _ordered(and_(wanted, beyond), ordering(_NEWEST), offset, size)
             now = self.clock()
             with self.database.read() as connection:
-                rows = connection.execute(query.offset(offset)).all()
+                rows = connection.execute(query).all()
                 items = [job_of_row(row, now) for row in rows]
                 if with_metadata:
                     loaded = _metadata(connection, [one.id for one in items])
@@ -273,6 +306,57 @@ class JobRepository:
                 job.c.start_time <= last.start_time,
                 or_(job.c.start_time < last.start_time, job.c.id < last.id),
             )
+
+    def _few(self, filters: Sequence[JobFilter], viewer: Principal | None) -> _Few | None:
+        """Jobs that may match, where they are few and no index leads to them; else None."""
+        if self.columns is None or (all(map(_indexed, filters)) and not _sees_projects(viewer)):
+            return None
+        with self.columns.current() as table:
+            if table is None:
+                return None
+            try:
+                selection = Selection(table, filters, viewer, self.clock(), partly=True)
+            except NotInColumns:
+                return None
+            ids = column_queries.newest_first(selection, _MOST_FEW)
+        return None if ids is None else _Few(ids, selection.complete)
+
+    def _of_few(
+        self,
+        filters: Sequence[JobFilter],
+        viewer: Principal | None,
+        few: _Few,
+        offset: int,
+        limit: int,
+        with_metadata: bool,
+    ) -> Iterator[Sequence[Job]]:
+        """Those that do match, in batches, by falling start time."""
+        wanted = matching(filters, viewer, self.clock())
+        ids = few.newest_first
+        if few.complete:
+            ids, offset = ids[offset : offset + limit], 0
+        size = _FEW_AT_ONCE if few.complete else 8 * _FEW_AT_ONCE
+        for start in range(0, len(ids), size):
+            part = func.json_each(json_text(ids[start : start + size].tolist())).table_valued("value")
+            query = (
+                select(*JOB_COLUMNS)
+                .where(job.c.id.in_(select(part.c.value)), wanted)
+                .order_by(*ordering(_NEWEST))
+            )
+            now = self.clock()
+            with self.database.read() as connection:
+                rows = connection.execute(query).all()
+                skipped = min(offset, len(rows))
+                items = [job_of_row(row, now) for row in rows[skipped : skipped + limit]]
+                if with_metadata:
+                    loaded = _metadata(connection, [one.id for one in items])
+                    for one in items:
+                        one.metadata = loaded[one.id]
+            offset, limit = offset - skipped, limit - len(items)
+            if items:
+                yield items
+            if limit <= 0:
+                return
 
     def count(self, filters: Iterable[JobFilter] | None = None, viewer: Principal | None = None) -> int:
         filters = list(filters or ())
@@ -577,15 +661,9 @@ class JobRepository:
         The check for duplicates, the insertion and `also(connection, id)` are one transaction. Raises
         DuplicateJob.
         """
-        earliest = max(one.start_time - START_GAP + 1, -_MOST_ROWS - 1)  # what a column can hold
 
         def work(connection: Connection) -> int:
-            stored = connection.execute(
-                _DUPLICATE, {"number": one.job_id, "cluster_name": one.cluster, "earliest": earliest}
-            ).scalar()
-            if stored is not None:
-                raise DuplicateJob(stored, one.job_id)
-            id = insert_job(connection, one)
+            id = insert_started(connection, one)
             also(connection, id)
             return id
 
@@ -612,10 +690,7 @@ class JobRepository:
 
     def mark_stopped(self, id: int, state: str, duration: int) -> bool:
         """Give a running job its final state; False when it is not running any more."""
-        statement = (
-            update(job).where(job.c.id == id, in_state("running")).values(job_state=state, duration=duration)
-        )
-        return self.database.write(lambda connection: connection.execute(statement).rowcount) == 1
+        return self.database.write(lambda connection: mark_stopped(connection, id, state, duration))
 
     def mark_archived(self, one: Job) -> None:
         """Store footprint, energy and monitoring status of an archived job in one statement."""
@@ -715,9 +790,9 @@ class JobRepository:
     def take_over_cache(self) -> Sequence[int]:
         """Move started jobs that another program left in `job_cache` into `job`; returns their new ids."""
         with self.database.read() as connection:
-            if connection.execute(select(job_cache.c.id).limit(1)).first() is None:
+            if _CACHED(connection).fetchone() is None:
                 return []
-        return self.database.write(_empty_cache)
+        return self.database.write(empty_cache)
 
     def clear(self) -> None:
         """Remove all jobs, tags and their links."""
@@ -731,6 +806,35 @@ class JobRepository:
     def _update(self, id: int, **values: Any) -> None:
         statement = update(job).where(job.c.id == id).values(**values)
         self.database.write(lambda connection: connection.execute(statement).close())
+
+
+def _ordered(
+    wanted: Condition, keys: Sequence[ColumnElement[Any]], offset: int, limit: int | None
+) -> Select[Any]:
+    """Rows of JOB_COLUMNS. What an offset skips is not read: an index has the keys and the ids."""
+    if offset == 0:
+        return select(*JOB_COLUMNS).where(wanted).order_by(*keys).limit(limit)
+    ids = select(job.c.id).where(wanted).order_by(*keys).limit(limit).offset(offset)
+    return select(*JOB_COLUMNS).where(job.c.id.in_(ids)).order_by(*keys)
+
+
+def _indexed(one: JobFilter) -> bool:
+    """Whether the database has an index for everything the filter asks for."""
+    served = replace(
+        one, cluster=None, state=None, project=None, start_time=None, db_id=None, job_id=None, user=None
+    )
+    texts = (one.cluster, one.project, one.user)
+    return served == JobFilter() and all(text is None or text.eq is not None for text in texts)
+
+
+def _sees_projects(viewer: Principal | None) -> bool:
+    """Whether the viewer sees own jobs and those of projects, for which no index serves."""
+    return (
+        viewer is not None
+        and not viewer.sees_all_jobs
+        and "manager" in viewer.roles
+        and bool(viewer.projects)
+    )
 
 
 def _offset(page: int, items_per_page: int) -> int:
@@ -759,9 +863,51 @@ def _metadata(connection: Connection, ids: Iterable[int]) -> dict[int, dict[str,
     return found
 
 
+# ---- parts of a transaction of the caller
+
+
+def insert_started(connection: Connection, one: Job) -> int:
+    """As `JobRepository.insert_started`."""
+    earliest = max(one.start_time - START_GAP + 1, -_MOST_ROWS - 1)  # what a column can hold
+    wanted = {"number": one.job_id, "cluster_name": one.cluster, "earliest": earliest}
+    stored = _DUPLICATE(connection, wanted).fetchone()
+    if stored is not None:
+        raise DuplicateJob(stored[0], one.job_id)
+    return insert_job(connection, one)
+
+
+def newest(connection: Connection, job_id: int, cluster: str | None, start_time: int | None) -> Job | None:
+    """As `JobRepository.find_by`, but with duration 0 while the job runs."""
+    wanted = {"number": job_id, "cluster_name": cluster, "start": start_time}
+    row = _newest(cluster is not None, start_time is not None)(connection, wanted).fetchone()
+    return None if row is None else job_of_row(JobRow._make(row), 0)
+
+
+@functools.cache
+def _newest(with_cluster: bool, with_start_time: bool) -> Prepared:
+    query = select(*JOB_COLUMNS).where(job.c.job_id == bindparam("number"))
+    if with_cluster:
+        query = query.where(job.c.cluster == bindparam("cluster_name"))
+    if with_start_time:
+        query = query.where(job.c.start_time == bindparam("start"))
+    return Prepared(query.order_by(job.c.id.desc()).limit(literal_column("1")))
+
+
+def mark_stopped(connection: Connection, id: int, state: str, duration: int) -> bool:
+    """As `JobRepository.mark_stopped`."""
+    return _STOP(connection, {"stopped": id, "state": state, "seconds": duration}).rowcount == 1
+
+
+def empty_cache(connection: Connection) -> Sequence[int]:
+    """As `JobRepository.take_over_cache`."""
+    return [] if _CACHED(connection).fetchone() is None else _empty_cache(connection)
+
+
 def insert_job(connection: Connection, one: Job) -> int:
-    """Store a job inside a transaction of the caller; returns its new id."""
-    return _new_id(connection.execute(insert(job), row_of_job(one)))
+    """Store a job; returns its new id."""
+    id = _INSERT(connection, row_of_job(one)).lastrowid
+    assert id is not None
+    return id
 
 
 def insert_jobs(connection: Connection, jobs: Sequence[Job]) -> Sequence[int]:

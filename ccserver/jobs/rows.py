@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,6 +13,9 @@ from ccserver.model.job import Job, Resource, Tag
 
 JOB_COLUMNS = tuple(column for column in job.c if column.name != "meta_data")
 """Everything but the metadata, which may hold job scripts of megabytes."""
+
+JobRow = namedtuple("JobRow", [column.name for column in JOB_COLUMNS])  # type: ignore[misc]
+"""Names for a plain tuple of JOB_COLUMNS."""
 
 
 def job_of_row(row: Any, now: float) -> Job:
@@ -42,6 +46,9 @@ def job_of_row(row: Any, now: float) -> Job:
         energy_footprint=_object(row.energy_footprint),
         id=row.id,
     )
+
+
+ROW_COLUMNS = tuple(column.name for column in job.c if column.name != "id")
 
 
 def row_of_job(one: Job) -> dict[str, Any]:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from ccserver.database import Database
 from ccserver.database.tables import job, jobtag, tag
 from ccserver.jobs.rows import tag_of_row
 from ccserver.jobs.scopes import GLOBAL, readable, writable
+from ccserver.jobs.untagging import Untagging, UntaggingNotes
 from ccserver.model.job import Job, Tag
 from ccserver.model.user import Principal
 
@@ -56,6 +57,7 @@ class TagRepository:
     def __init__(self, database: Database, archive: MetaArchive | None = None) -> None:
         self._database = database
         self._archive = archive
+        self._notes = UntaggingNotes(database.path)
 
     def list(self, viewer: Principal | None = None) -> list[Tag]:
         """All tags the viewer may read, by type and name."""
@@ -168,15 +170,17 @@ class TagRepository:
         self,
         unwanted: Iterable[Tag],
         viewer: Principal | None,
-        untagged: Callable[[Sequence[int]], None],
+        untagged: Callable[[Untagging], None],
     ) -> int:
         """Delete tags everywhere, by type, name and scope, rules as in `detach`; returns how many.
 
-        `untagged` gets the jobs that carried each: it has `update_archived` called for them.
+        `untagged` gets the jobs that carried each, to call `update_archived` for them.
         """
         deleted = 0
         for asked in _public(unwanted):
-            untagged(self._delete(self._known(asked, viewer)))
+            lost = self._delete(self._known(asked, viewer))
+            if lost is not None:
+                untagged(lost)
             deleted += 1
         return deleted
 
@@ -188,8 +192,9 @@ class TagRepository:
         deleted: list[int] = []
         for id in ids:
             self._removable(id, viewer, "remove")
-            for job_id in self._delete(id):
-                self.update_archived(job_id)
+            lost = self._delete(id)
+            if lost is not None:
+                self.update_all_archived(lost)
             deleted.append(id)
         return deleted
 
@@ -218,6 +223,15 @@ class TagRepository:
             raise TagForbidden(f"not authorized to {what} tag: {id}")
         return known
 
+    def left_tagged(self) -> Iterator[Untagging]:
+        """Jobs whose archive entries an earlier process did not bring up to date after deleting a tag."""
+        return self._notes.left()
+
+    def update_all_archived(self, lost: Untagging) -> None:
+        for job_id in lost.ids:
+            self.update_archived(job_id)
+        lost.done()
+
     def _writable(self, id: int, viewer: Principal | None, what: str) -> Tag:
         known = self.get(id)
         if known is None:
@@ -244,13 +258,13 @@ class TagRepository:
         statement = delete(jobtag).where(jobtag.c.job_id == job_id, jobtag.c.tag_id == tag_id)
         self._database.write(lambda connection: connection.execute(statement).close())
 
-    def _delete(self, id: int) -> Sequence[int]:
-        """Returns the ids of the jobs that carried the tag."""
+    def _delete(self, id: int) -> Untagging | None:
+        """Returns the jobs that carried the tag, None where there are none."""
 
-        def work(connection: Connection) -> Sequence[int]:
+        def work(connection: Connection) -> Untagging | None:
             jobs = list(connection.execute(select(jobtag.c.job_id).where(jobtag.c.tag_id == id)).scalars())
             connection.execute(delete(tag).where(tag.c.id == id))  # its links follow by foreign key
-            return jobs
+            return self._notes.add(id, jobs) if jobs else None
 
         return self._database.write(work)
 

@@ -13,9 +13,12 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, Reque
 from ccserver.auth.guards import Credentials, Group, Refused
 from ccserver.rest import graphql, login, pages, playground, static, swagger
 from ccserver.rest.answers import HttpError, error_answer, json_answer, text_answer
+from ccserver.rest.fastjobs import FastJobWrites
+from ccserver.rest.fastwrite import FastRoute, SampleWrites
 from ccserver.rest.framework import compress, new_application, register_health
 from ccserver.rest.gateway import Application, Gateway
 from ccserver.rest.ingest import GateDoor, Ingest
+from ccserver.rest.job_changes import over_rest
 from ccserver.rest.routes import register
 from ccserver.rest.web import Routes, Web
 
@@ -51,7 +54,17 @@ def create_application(web: Web, mounts: Mapping[str, Application] | None = None
     register_health(app, web.site.store)
     _register_errors(app, web)
     app.after_request(compress)
-    return Gateway(app, served)  # type: ignore[arg-type]
+    return Gateway(app, served, _fast(web, ingest))  # type: ignore[arg-type]
+
+
+def _fast(web: Web, ingest: Ingest) -> Mapping[str, FastRoute]:
+    routes: dict[str, FastRoute] = {}
+    if ingest.has_store:
+        routes = dict.fromkeys(("/api/write", "/metricstore/api/write"), SampleWrites(ingest))
+    if over_rest(web.site.config):
+        routes["/api/jobs/start_job"] = FastJobWrites(web.gate, web.job_writes.start)
+        routes["/api/jobs/stop_job"] = FastJobWrites(web.gate, web.job_writes.stop)
+    return routes
 
 
 def _register_errors(app: QuartTrio, web: Web) -> None:

@@ -1,19 +1,21 @@
-"""Samples over HTTP without the web server's cost per request, for requests that are as plain as can be.
+"""Writes over HTTP without the web server's cost per request, for requests that are as plain as can be.
 
-A connection is looked at before it goes to hypercorn: as long as it brings `POST .../api/write` of HTTP/1.1
-with a Content-Length, nothing but well-known headers and a body of moderate size, requests are answered right
-here. With the first other one (chunked, gzip, `Expect`, cookies, refused, malformed, whatever) the connection
-goes to hypercorn with every byte that has not been dealt with, and stays there. So all rules live in one
-place, and this one only has to know what it may skip. Cost: some 60 us a request.
+A connection is looked at before it goes to hypercorn: as long as it brings `POST` of HTTP/1.1 to a path that
+is served here (samples, starts and stops of jobs) with a Content-Length, nothing but well-known headers and a
+body of moderate size, requests are answered right here. With the first other one (chunked, gzip, `Expect`,
+cookies, refused, malformed, whatever) the connection goes to hypercorn with every byte that is not dealt with
+yet, and stays there. So all rules live in one place, and this one only has to know what it may skip. Cost:
+some 60 us a request beside the work itself.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from email.utils import formatdate
 from http import HTTPStatus
 from time import time
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import parse_qs
 
 import trio
@@ -25,10 +27,9 @@ from ccserver.rest.ingest import CHUNK, IDLE, Ingest
 _LONGEST_HEAD = 8192  # bytes
 _READ = 1 << 18  # bytes
 _REMEMBERED = 256  # forms of heads
-_BEGINNINGS = (b"POST /api/write", b"POST /metricstore/api/write")
 _HEAD_END = re.compile(rb"\n\r?\n")  # lines that end without CR are hypercorn's, but they do end
 _REQUEST = re.compile(
-    rb"POST (?:/metricstore)?/api/write/?(?:\?([!-~]*))? HTTP/1\.1\r\n"
+    rb"POST (/[!->@-~]*)(?:\?([!-~]*))? HTTP/1\.1\r\n"
     rb"((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[ -~]*\r\n)+)\r\n"
 )
 _LENGTH = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: ?(\d{1,9})\r\n")
@@ -38,11 +39,53 @@ _HARMLESS = frozenset(
 )
 
 
-class _Head(NamedTuple):
+class Head(NamedTuple):
     """What a head means, whatever its Content-Length."""
 
-    cluster: str
+    path: str
+    """Without slash at its end."""
+    query: str
     credentials: Credentials
+
+
+class Answer(NamedTuple):
+    """`headers` are lines beside those of every answer."""
+
+    status: int
+    body: bytes
+    headers: bytes = b""
+
+
+class FastRoute(Protocol):
+    """What serves plain requests to one path. Never raises but as said."""
+
+    async def admit(self, credentials: Credentials) -> Any:
+        """Who it is. Raises Refused."""
+
+    async def take(self, body: bytes, head: Head, by: Any) -> Answer: ...
+
+    async def broken_off(self, body: bytes, head: Head) -> None:
+        """The connection ended within the body."""
+
+
+class SampleWrites:
+    """Samples go to the store as they would through the web server."""
+
+    def __init__(self, ingest: Ingest) -> None:
+        self._ingest = ingest
+
+    async def admit(self, credentials: Credentials) -> None:
+        await self._ingest.door.admit(credentials)
+
+    async def take(self, body: bytes, head: Head, _by: None) -> Answer:
+        return Answer(*await self._ingest.take(body, _cluster(head)))
+
+    async def broken_off(self, body: bytes, head: Head) -> None:
+        await self._ingest.take(body, _cluster(head), broken_off=True)
+
+
+def _cluster(head: Head) -> str:
+    return parse_qs(head.query).get("cluster", [""])[0] if head.query else ""
 
 
 class Rest(NamedTuple):
@@ -52,16 +95,19 @@ class Rest(NamedTuple):
 
 
 class FastWrites:
-    """Answers plain write requests of connections.
+    """Answers plain requests of connections to `routes`, by path without slash at its end.
 
     `header_patience` is seconds for the head of a request, `keep_alive` seconds between two requests.
     """
 
-    def __init__(self, ingest: Ingest, header_patience: float, keep_alive: float) -> None:
-        self._ingest = ingest
+    def __init__(
+        self, routes: Mapping[str, FastRoute], header_patience: float, keep_alive: float
+    ) -> None:
+        self._routes = dict(routes)
+        self._beginnings = tuple(b"POST " + path.encode() for path in routes)
         self._header_patience = header_patience
         self._keep_alive = keep_alive
-        self._heads: dict[tuple[bytes, str], _Head | None] = {}
+        self._heads: dict[tuple[bytes, str], Head | None] = {}
         self._idle: set[trio.CancelScope] = set()
         self._stopping = False
         self._date = (0, b"")
@@ -82,28 +128,29 @@ class FastWrites:
             if isinstance(found, Rest):
                 return found
             head, size, length = found
+            route = self._routes[head.path]
             try:
-                await self._ingest.door.admit(head.credentials)
+                by = await route.admit(head.credentials)
             except Refused:
                 return Rest(bytes(data))
             if not await self._body(stream, data, size + length):
-                await self._ingest.take(bytes(data[size:]), head.cluster, broken_off=True)
+                await route.broken_off(bytes(data[size:]), head)
                 return Rest(None)
-            status, body = await self._ingest.take(bytes(data[size : size + length]), head.cluster)
+            answer = await route.take(bytes(data[size : size + length]), head, by)
             del data[: size + length]
             try:
-                await stream.send_all(self._answer(status, body))
+                await stream.send_all(self._answer(answer))
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 return Rest(None)
         return Rest(None)
 
     async def _head(
         self, stream: trio.SocketStream, data: bytearray, peer: str, patience: float
-    ) -> Rest | tuple[_Head, int, int]:
+    ) -> Rest | tuple[Head, int, int]:
         """A head that is for us, its size and that of the body."""
         with trio.move_on_after(patience) as waiting:
             while (found := _HEAD_END.search(data)) is None:
-                if len(data) > _LONGEST_HEAD or not _begins_like_ours(data):
+                if len(data) > _LONGEST_HEAD or not self._begins_like_ours(data):
                     return Rest(bytes(data))
                 self._idle.add(waiting)
                 try:
@@ -127,7 +174,7 @@ class FastWrites:
         if form not in self._heads:
             if len(self._heads) >= _REMEMBERED:
                 self._heads.clear()
-            self._heads[form] = _understood(raw, peer)
+            self._heads[form] = self._understood(raw, peer)
         head = self._heads[form]
         size = int(length.group(1))
         if head is None or size > CHUNK:
@@ -148,18 +195,35 @@ class FastWrites:
             data += more
         return True
 
-    def _answer(self, status: int, body: bytes) -> bytes:
+    def _answer(self, answer: Answer) -> bytes:
         now = int(time())
         if self._date[0] != now:
             self._date = (now, formatdate(now, usegmt=True).encode())
-        return b"HTTP/1.1 %d %b\r\n%bcontent-length: %d\r\ndate: %b\r\n\r\n%b" % (
-            status,
-            HTTPStatus(status).phrase.encode(),
+        return b"HTTP/1.1 %d %b\r\n%b%bcontent-length: %d\r\ndate: %b\r\n\r\n%b" % (
+            answer.status,
+            HTTPStatus(answer.status).phrase.encode(),
+            answer.headers,
             _HEADERS,
-            len(body),
+            len(answer.body),
             self._date[1],
-            body,
+            answer.body,
         )
+
+    def _begins_like_ours(self, data: bytearray) -> bool:
+        return data.startswith(self._beginnings) or any(one.startswith(data) for one in self._beginnings)
+
+    def _understood(self, raw: bytes, peer: str) -> Head | None:
+        """The meaning of a head; None when it is for hypercorn."""
+        match = _REQUEST.fullmatch(raw)
+        if match is None:
+            return None
+        path = match.group(1).decode().removesuffix("/")
+        if path not in self._routes:
+            return None
+        headers = _headers(match.group(3))
+        if headers is None or "host" not in headers or "content-length" not in headers:
+            return None
+        return Head(path, (match.group(2) or b"").decode("latin-1"), Credentials(headers, {}, peer))
 
 
 _HEADERS = b"content-type: application/json\r\n" + b"".join(
@@ -167,16 +231,8 @@ _HEADERS = b"content-type: application/json\r\n" + b"".join(
 )
 
 
-def _begins_like_ours(data: bytearray) -> bool:
-    return data.startswith(_BEGINNINGS) or any(one.startswith(data) for one in _BEGINNINGS)
-
-
-def _understood(raw: bytes, peer: str) -> _Head | None:
-    """The meaning of a head; None when it is for hypercorn."""
-    match = _REQUEST.fullmatch(raw)
-    if match is None:
-        return None
-    query, lines = match.groups()
+def _headers(lines: bytes) -> dict[str, str] | None:
+    """By lower-case name; None where there are others than well-known ones."""
     headers: dict[str, str] = {}
     for line in lines[:-2].split(b"\r\n"):
         name, _, value = line.partition(b":")
@@ -186,10 +242,7 @@ def _understood(raw: bytes, peer: str) -> _Head | None:
         if name == b"connection" and value.lower() != b"keep-alive":
             return None
         headers[name.decode()] = value.decode("latin-1")
-    if "host" not in headers or "content-length" not in headers:
-        return None
-    cluster = parse_qs((query or b"").decode("latin-1")).get("cluster", [""])[0]
-    return _Head(cluster, Credentials(headers, {}, peer))
+    return headers
 
 
 class Begun(trio.abc.HalfCloseableStream):

@@ -110,6 +110,12 @@ def _pack(body: bytes, coding: str) -> bytes:
     return zlib.compress(body, 1, wbits=_WINDOW[coding])
 
 
+def packed(body: bytes, accepted: str) -> tuple[bytes, str | None]:
+    """A small body for a client that accepts these codings, and the coding used."""
+    coding = _coding(accepted)
+    return (body, None) if coding is None else (_pack(body, coding), coding)
+
+
 def _coding(accepted: str) -> str | None:
     wanted = {
         name.strip()

@@ -9,10 +9,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
 import trio
+
+if TYPE_CHECKING:
+    from ccserver.rest.fastwrite import FastRoute
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -42,15 +45,20 @@ def fixed_headers() -> list[tuple[bytes, bytes]]:
 
 
 class Gateway:
-    """ASGI application around `pages`; `mounts` are served directly, by exact path without trailing slash."""
+    """ASGI application around `pages`; `mounts` are served directly, by exact path without trailing slash.
 
-    def __init__(self, pages: Application, mounts: Mapping[str, Application]) -> None:
+    `fast` may answer plain requests before they get here (`rest/fastwrite.py`), likewise by path.
+    """
+
+    def __init__(
+        self,
+        pages: Application,
+        mounts: Mapping[str, Application],
+        fast: Mapping[str, FastRoute] | None = None,
+    ) -> None:
         self._pages = pages
         self._mounts = dict(mounts)
-
-    def mounted(self, path: str) -> Application | None:
-        """What serves a path directly."""
-        return self._mounts.get(path)
+        self.fast = dict(fast or {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -21,7 +21,6 @@ from ccserver.jobs.wire import (
     STOP,
     TAGS,
     MetadataEntry,
-    decode_job,
     decode_metadata,
     decode_metadata_request,
     decode_reference,
@@ -43,17 +42,13 @@ from ccserver.site import Site
 
 
 async def start_job(call: Call) -> Response:
-    job = decoded(decode_job, await call.body())
-    try:
-        started = await call.run(call.site.life_cycle.start, job, call.principal)
-    except LifeCycleError as error:
-        raise HttpError(error.status, str(error)) from None
-    return json_answer({"msg": "success", "id": started.id}, 201)
+    status, body = await call.web.job_writes.start(await call.body(), call.principal)
+    return json_answer(body, status)
 
 
 async def stop_job(call: Call) -> Response:
-    stop = decoded(decode_stop, await call.body())
-    return json_answer(encode_job(await _stopped(call, call.site.life_cycle.stop, stop, call.principal)))
+    status, body = await call.web.job_writes.stop(await call.body(), call.principal)
+    return json_answer(body, status)
 
 
 async def stop_job_by_id(call: Call, id: str) -> Response:
@@ -69,7 +64,9 @@ async def stop_job_by_id(call: Call, id: str) -> Response:
 async def _stopped(call: Call, work: Callable[..., Job], *args: Any) -> Job:
     """Stopping waits while the archiving queue is full: in threads of its own, so that nobody else does."""
     try:
-        return await trio.to_thread.run_sync(work, *args, abandon_on_cancel=True, limiter=call.web.stops)
+        return await trio.to_thread.run_sync(
+            work, *args, abandon_on_cancel=True, limiter=call.web.job_writes.stopping
+        )
     except LifeCycleError as error:
         raise HttpError(error.status, str(error)) from None
 
@@ -159,7 +156,7 @@ async def delete_tags(call: Call) -> Response:
             tags,
             call.principal,
             abandon_on_cancel=True,
-            limiter=call.web.stops,
+            limiter=call.web.job_writes.stopping,
         )
     except TagError as error:
         raise HttpError(500, f"removing tag failed: {error}") from None
@@ -218,7 +215,7 @@ async def delete_jobs_before(call: Call, ts: str) -> Response:
     return json_answer({"msg": f"Successfully deleted {count} jobs"})
 
 
-def _over_rest(config: Config) -> bool:
+def over_rest(config: Config) -> bool:
     return config.main.api_subjects is None
 
 
@@ -348,15 +345,15 @@ _DELETE_BEFORE = Operation(
 )
 
 ROUTES = (
-    Route("/api/jobs/start_job/", "POST PUT", Group.API, start_job, _START, _over_rest, _WITHOUT_NATS),
-    Route("/api/jobs/stop_job/", "POST PUT", Group.API, stop_job, _STOP, _over_rest, _WITHOUT_NATS),
+    Route("/api/jobs/start_job/", "POST PUT", Group.API, start_job, _START, over_rest, _WITHOUT_NATS),
+    Route("/api/jobs/stop_job/", "POST PUT", Group.API, stop_job, _STOP, over_rest, _WITHOUT_NATS),
     Route(
         "/api/jobs/stop_job/<id>",
         "POST PUT",
         Group.API,
         stop_job_by_id,
         _STOP_BY_ID,
-        _over_rest,
+        over_rest,
         _WITHOUT_NATS,
     ),
     Route("/api/jobs/tag_job/<id>", "POST PATCH", Group.API, add_tags, _ADD_TAGS),

@@ -22,7 +22,6 @@ from hypercorn.utils import wrap_app
 
 from ccserver.rest.fastwrite import Begun, FastWrites
 from ccserver.rest.gateway import Application, Gateway
-from ccserver.rest.ingest import Ingest
 
 _log = logging.getLogger(__name__)
 
@@ -71,12 +70,8 @@ class Listener:
         self._config.keep_alive_max_requests = 1_000_000
         self._config.h11_max_incomplete_size = _MOST_BYTES_OF_HEADERS
         self._config.ssl_handshake_timeout = 20.0
-        writes = application.mounted("/api/write") if isinstance(application, Gateway) else None
-        self._writes = (
-            FastWrites(writes, HEADER_PATIENCE, KEEP_ALIVE)
-            if isinstance(writes, Ingest) and writes.has_store and tls is None
-            else None
-        )
+        fast = application.fast if isinstance(application, Gateway) and tls is None else {}
+        self._writes = FastWrites(fast, HEADER_PATIENCE, KEEP_ALIVE) if fast else None
         self._application = wrap_app(application, self._config.wsgi_max_body_size, "asgi")  # type: ignore[arg-type]
         self._tls = tls
         self._streams: set[trio.abc.HalfCloseableStream] = set()

@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, Reque
 from ccserver.auth.guards import EVERYBODY, Credentials, Refused
 from ccserver.auth.tokens import TokenError, TokenVerifier
 from ccserver.rest.answers import HttpError, error_answer, json_answer, text_answer
+from ccserver.rest.fastwrite import SampleWrites
 from ccserver.rest.framework import compress, new_application, register_health
 from ccserver.rest.gateway import Application, Gateway
 from ccserver.rest.ingest import Ingest
@@ -93,7 +94,9 @@ def create_store_application(
     _register_errors(app)
     app.after_request(compress)
     ingest = Ingest(store, door)
-    return Gateway(app, {"/api/write": ingest, "/metricstore/api/write": ingest})  # type: ignore[arg-type]
+    paths = ("/api/write", "/metricstore/api/write")
+    fast = SampleWrites(ingest)
+    return Gateway(app, dict.fromkeys(paths, ingest), dict.fromkeys(paths, fast))  # type: ignore[arg-type]
 
 
 def _register_errors(app: object) -> None:

@@ -24,6 +24,7 @@ from ccserver.auth.login import LoginDispatcher
 from ccserver.auth.tokens import TokenIssuer
 from ccserver.model.user import Principal
 from ccserver.rest.answers import HttpError
+from ccserver.rest.job_writes import JobWrites
 from ccserver.rest.monitoring import Monitor
 from ccserver.rest.overrides import Overrides
 from ccserver.rest.templates import Templates
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 LARGEST_FORM = 10_000_000  # bytes
-_STOPPING = 16  # jobs stopped at the same time; each may wait for the archiving queue
 
 Result = TypeVar("Result")
 Parameters = ParamSpec("Parameters")
@@ -73,7 +73,10 @@ class Web:
     oidc: OidcProvider | None = None
     overrides: Overrides = field(default_factory=Overrides)
     exports: Slots = field(default_factory=Slots)
-    stops: trio.CapacityLimiter = field(default_factory=lambda: trio.CapacityLimiter(_STOPPING))
+    job_writes: JobWrites = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "job_writes", JobWrites(self.site))
 
 
 @dataclass(frozen=True, slots=True)

@@ -210,6 +210,34 @@ def test_filters_together_must_all_hold(sample: Sample, filters: list[JobFilter]
     assert sample.repository.count(filters, None) == len(expected)
 
 
+@examples(60)
+@given(
+    filters=filter_lists, number=st.integers(1, 4), size=st.integers(1, 30), asks=st.sampled_from((0, 1, 2))
+)
+def test_pages_by_falling_start_time(
+    sample: Sample, filters: list[JobFilter], number: int, size: int, asks: int
+) -> None:
+    first, second = sample.jobs[:2]
+    own, projects = {first.user}, {second.project}
+    who = (
+        None,
+        Principal(first.user, frozenset({"user"})),
+        Principal(first.user, frozenset({"manager"}), (second.project,)),
+    )[asks]
+    wanted = [
+        job
+        for job in sample.matching(filters)
+        if asks == 0 or job.user in own or (asks == 2 and job.project in projects)
+    ]
+    wanted.sort(key=lambda job: (job.start_time, job.id), reverse=True)
+    expected = [job.id for job in wanted][(number - 1) * size : number * size]
+    parts = sample.repository.newest_first(filters, who, number, size, batch=5)
+    assert [job.id for part in parts for job in part] == expected
+    page = sample.repository.page(filters, who, Order("startTime", order="DESC"), number, size)
+    assert [job.id for job in page.items] == expected
+    assert page.has_next_page == (len(wanted) > number * size)
+
+
 @pytest.mark.parametrize("group", [None, "USER", "PROJECT", "CLUSTER", "SUBCLUSTER"])
 def test_totals_are_what_plain_python_sums_up(sample: Sample, group: str | None) -> None:
     key = {"USER": "user", "PROJECT": "project", "CLUSTER": "cluster", "SUBCLUSTER": "subcluster"}.get(

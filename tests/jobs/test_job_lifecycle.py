@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -538,6 +539,24 @@ def test_archive_entries_lose_a_deleted_tag_in_the_background(
             assert third.result(WAIT) == 1
     assert archived() == set()
     assert life_cycle.archiving.untagging == 0
+
+
+def test_entries_that_a_dying_process_did_not_reach_lose_a_deleted_tag_later(
+    make: Make, jobs: JobRepository, tags: TagRepository, archive: FileArchive, database: Database
+) -> None:
+    finished = [make_job(number, state="completed", monitoring_status=3) for number in range(10, 13)]
+    for job, job.id in zip(finished, stored(jobs, *finished), strict=True):
+        archive.import_job(job, {})
+        TagRepository(database, archive).attach(job, [Tag("a", "b")], None)
+    assert tags.delete([Tag("a", "b", "global")], None, lambda lost: None) == 1
+    assert list(tags.left_tagged())
+    with Running(make()):
+        deadline = time.monotonic() + WAIT
+        while list(tags.left_tagged()):
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+    for job in finished:
+        assert not archive.load_meta(job.cluster, job.job_id, job.start_time).tags
 
 
 def test_where_no_archiver_runs_entries_lose_a_deleted_tag_at_once(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from ccserver.database import Database
 from ccserver.jobs.repository import JobRepository
 from ccserver.jobs.scopes import readable, writable
 from ccserver.jobs.tags import TagExists, TagForbidden, TagMissing, TagRepository
+from ccserver.jobs.untagging import Untagging
 from ccserver.model.job import Job, Tag
 from ccserver.model.user import Principal
 from tests.jobs.records import make_job, stored
@@ -120,9 +120,9 @@ def test_deleting_takes_the_links_along(tags: TagRepository, jobs: JobRepository
     for id in (one, two):
         tags.attach(make_job(1, id=id), [Tag("a", "b"), Tag("c", "d")], None)
     assert [(tag.name, count) for tag, count in tags.counts()] == [("b", 2), ("d", 2)]
-    untagged: list[Sequence[int]] = []
+    untagged: list[Untagging] = []
     assert tags.delete([Tag("a", "b", "global"), Tag("m", "n", "alice")], API, untagged.append) == 1
-    assert [sorted(ids) for ids in untagged] == [sorted((one, two))]
+    assert [sorted(lost.ids) for lost in untagged] == [sorted((one, two))]
     with pytest.raises(TagMissing):
         tags.delete([Tag("a", "b", "global")], API, untagged.append)
     assert [tag.name for tag in tags.of_job(one)] == ["d"]

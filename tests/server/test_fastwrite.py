@@ -14,7 +14,7 @@ from trio.testing import MockClock
 
 from ccserver.auth.guards import Credentials
 from ccserver.rest import listener
-from ccserver.rest.fastwrite import FastWrites, Rest
+from ccserver.rest.fastwrite import FastWrites, Rest, SampleWrites
 from ccserver.rest.ingest import CHUNK, LARGEST_BODY, Ingest
 from ccstore import Metric, MetricStore, Query, StoreOptions
 from tests.server.running import Server, eventually
@@ -378,7 +378,8 @@ def conversation(store: MetricStore, talk: Talk, clock: MockClock | None = None)
 
     async def run() -> None:
         nonlocal rest
-        writes = FastWrites(Ingest(store, Open()), listener.HEADER_PATIENCE, listener.KEEP_ALIVE)
+        fast = {"/api/write": SampleWrites(Ingest(store, Open()))}
+        writes = FastWrites(fast, listener.HEADER_PATIENCE, listener.KEEP_ALIVE)
         client, served = (trio.SocketStream(trio.socket.from_stdlib_socket(one)) for one in socket_pair())
 
         async def serve() -> None:
