@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from ccserver.archive import FileArchive, JobArchive
+from ccserver.archive import JobArchive
 from ccserver.auth.guards import Gate
 from ccserver.auth.local import LocalAuthenticator
 from ccserver.auth.login import Authenticator, LoginDispatcher, LoginLimiter
@@ -39,13 +39,12 @@ from ccserver.database import Database
 from ccserver.jobs.column_keeper import ColumnKeeper
 from ccserver.jobs.lifecycle import JobLifeCycle
 from ccserver.jobs.repository import JobRepository
-from ccserver.jobs.taggers import ApplicationTagger, Taggers
 from ccserver.jobs.tags import TagRepository
 from ccserver.live import EventStream, Hub, StatusReader
 from ccserver.metricdata import MetricData
 from ccserver.nodes import NodeRepository
 from ccserver.notify import feed_watchdog, notify
-from ccserver.opening import build_directory, build_issuer, open_clusters
+from ccserver.opening import build_directory, build_issuer, build_taggers, open_clusters
 from ccserver.privileges import drop_privileges
 from ccserver.process import (
     PATIENCE,
@@ -90,7 +89,6 @@ _log = logging.getLogger(__name__)
 
 _VARIABLE = Path("./var")
 _ENDED_SESSIONS = _VARIABLE / "ended-sessions"
-_APPLICATIONS = _VARIABLE / "tagger/apps"
 _EVENT_BYTES = 64 * 1024 * 1024  # may wait per subject when only events are received
 
 
@@ -106,18 +104,11 @@ def build_site(config: Config, database: Database, archive: JobArchive) -> Site:
     jobs = JobRepository(database, short_running=short_running, columns=ColumnKeeper(database))
     tags = TagRepository(database, archive)
     ready = (lambda: store.ready) if store is not None else (lambda: True)
-    taggers = Taggers(jobs, [ApplicationTagger(_APPLICATIONS, jobs, tags)])
-    enabled = config.main.enable_job_taggers
-    life_cycle = JobLifeCycle(
-        jobs,
-        tags,
-        clusters,
-        metric_data,
-        archive,
-        start_hooks=taggers.hooks("start") if enabled else (),
-        stop_hooks=taggers.hooks("stop") if enabled else (),
-        ready=ready,
-    )
+    life_cycle = JobLifeCycle(jobs, tags, clusters, metric_data, archive, ready=ready)
+    taggers = build_taggers(jobs, tags, clusters, archive, life_cycle.set_metadata)
+    if config.main.enable_job_taggers:
+        life_cycle.start_hooks += taggers.hooks("start")
+        life_cycle.stop_hooks += taggers.hooks("stop")
     if store is not None:
         store.in_use(jobs.used_nodes)
     return Site(
@@ -376,8 +367,6 @@ def _daily_work(site: Site) -> list[tuple[int, int, Callable[[], object]]]:
             work.append((2, 0, partial(forget_node_states, states.get("age", 24), site.nodes)))
     if main.stop_jobs_exceeding_walltime > 0:
         work.append((3, 0, partial(site.life_cycle.stop_overdue, main.stop_jobs_exceeding_walltime)))
-    if not isinstance(archive, FileArchive):
-        return work
     work.append((5, 0, partial(compress, site.config.archive.compression, site.jobs, archive)))
     section = site.config.archive.retention or {"policy": "none"}
     hours = {"delete": 3, "copy": 4, "move": 5}

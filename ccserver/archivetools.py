@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from ccserver.archive import ArchiveError, FileArchive
+from ccserver.archive import ArchiveError, FileArchive, JobArchive
 from ccserver.archive import manage as tools
+from ccserver.archive.backends import BackendError, archive_of
 from ccserver.archive.migration import check_version, meta_files, migrate_archive
 from ccserver.config.logs import set_up_logging
 
@@ -93,7 +94,7 @@ def _manage(given: argparse.Namespace) -> int:
     return 0
 
 
-def _import(source: FileArchive, target: FileArchive) -> int:
+def _import(source: JobArchive, target: JobArchive) -> int:
     def show(so_far: tools.Copied) -> None:
         done = so_far.jobs + so_far.present + so_far.failed
         if done % 100 == 0:
@@ -104,14 +105,17 @@ def _import(source: FileArchive, target: FileArchive) -> int:
     return 1 if result.failed else 0
 
 
-def _backend(text: str, flag: str) -> FileArchive:
+def _backend(text: str, flag: str) -> JobArchive:
     try:
         section = json.loads(text)
     except ValueError as error:
         raise ValueError(f"{flag}: {error}") from None
-    if not isinstance(section, dict) or section.get("kind") != "file" or not section.get("path"):
-        raise ValueError(f'{flag}: only {{"kind": "file", "path": "..."}} is supported')
-    archive = FileArchive(Path(section["path"]))
+    if not isinstance(section, dict):
+        raise ValueError(f'{flag}: write {{"kind": "file", "path": "..."}}')
+    try:
+        archive = archive_of(section)
+    except BackendError as error:
+        raise ValueError(f"{flag}: {error}") from None
     archive.open()
     return archive
 

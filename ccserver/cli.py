@@ -58,7 +58,6 @@ VALUES = {
     "config": ("path", "configuration file (default ./config.json)"),
     "loglevel": ("level", "debug, info, warn, err or crit (default warn)"),
 }
-_UNFINISHED = ("apply-tags",)
 
 
 class Failure(Exception):
@@ -101,9 +100,6 @@ def run(given: argparse.Namespace) -> None:
         return
     if given.gops:
         _dump_stacks_on_signal()
-    for name in _UNFINISHED:
-        if getattr(given, name.replace("-", "_")):
-            raise Failure(f"-{name} is not available in this version")
     config, keys = _configuration(Path(given.config or "./config.json"))
     if given.migrate_db:
         _migrate(config)
@@ -126,6 +122,8 @@ def run(given: argparse.Namespace) -> None:
             _rebuild(config, opened)
         if given.import_job:
             _import_jobs(given.import_job, config, opened)
+        if given.apply_tags:
+            _apply_tags(config, opened)
         if not given.server:
             print("No errors, server flag not set. Exiting.")
             return
@@ -322,6 +320,27 @@ def _rebuild(config: Config, opened: _Opened) -> None:
         f"Database rebuilt from {config.archive.path}: {result.jobs + result.kept} jobs{kept}, "
         f"{result.failed} skipped, {time.monotonic() - began:.1f} s"
     )
+
+
+def _apply_tags(config: Config, opened: _Opened) -> None:
+    from ccserver.archive import ArchiveError
+    from ccserver.clusters import ClusterConfigError
+    from ccserver.jobs.lifecycle import JobLifeCycle
+    from ccserver.jobs.repository import JobRepository
+    from ccserver.jobs.tags import TagRepository
+    from ccserver.metricdata import MetricData
+    from ccserver.opening import build_taggers, open_clusters
+
+    archive = opened.archive()
+    try:
+        clusters = open_clusters(config, archive)
+    except (ArchiveError, ClusterConfigError) as error:
+        raise Failure(f"-apply-tags: {error}") from None
+    jobs, tags = JobRepository(opened.database), TagRepository(opened.database, archive)
+    life_cycle = JobLifeCycle(jobs, tags, clusters, MetricData(clusters, None, archive), archive)
+    taggers = build_taggers(jobs, tags, clusters, archive, life_cycle.set_metadata)
+    for tagger in taggers.states():
+        print(f"{tagger.name}: {taggers.run(tagger.name)} jobs looked at")
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,17 +16,22 @@ if TYPE_CHECKING:
     from ccserver.auth.tokens import TokenIssuer
     from ccserver.clusters import Clusters
     from ccserver.database import Database
+    from ccserver.jobs.repository import JobRepository
+    from ccserver.jobs.taggers import Taggers
+    from ccserver.jobs.tags import TagRepository
 
 _log = logging.getLogger(__name__)
 
 
 def open_archive(config: Config) -> JobArchive:
     """The configured job archive, checked and ready; raises ConfigError or ArchiveError."""
-    from ccserver.archive import FileArchive
+    from ccserver.archive.backends import BackendError, archive_of
 
-    if config.archive.kind != "file":
-        raise ConfigError(f"/archive/kind: {config.archive.kind!r} is not supported yet, only 'file' is")
-    archive = FileArchive(Path(config.archive.path), validate=config.main.validate)
+    section = {**config.archive.settings, "kind": config.archive.kind, "path": config.archive.path}
+    try:
+        archive = archive_of(section, validate=config.main.validate)
+    except BackendError as error:
+        raise ConfigError(f"/archive/{error}") from None
     archive.open()
     return archive
 
@@ -61,6 +67,26 @@ def open_site_database(config: Config) -> Database:
         busy_timeout_ms=int(given.busy_timeout * 1000),
     )
     return open_database(config.main.db, options)
+
+
+def build_taggers(
+    jobs: JobRepository,
+    tags: TagRepository,
+    clusters: Clusters,
+    archive: JobArchive,
+    set_metadata: Callable[[int, str, str], object],
+) -> Taggers:
+    """The automatic taggers of a site, whose rules lie at fixed places below the working directory."""
+    from ccserver.jobs.jobclasses import JobClassTagger
+    from ccserver.jobs.taggers import ApplicationTagger, Taggers
+
+    return Taggers(
+        jobs,
+        [
+            ApplicationTagger(Path("./var/tagger/apps"), jobs, tags),
+            JobClassTagger(Path("./var/tagger/jobclasses"), tags, clusters, archive, set_metadata),
+        ],
+    )
 
 
 def build_issuer(config: Config, keys: Keys) -> TokenIssuer | None:

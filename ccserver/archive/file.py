@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 COMPRESS_ABOVE = 2000  # bytes of the encoded data document
 LARGEST_DATA = 1 << 31  # bytes of a data document unpacked: 400 million samples; more is no job
 _READERS = 4
-_PLAIN, _PACKED = "data.json", "data.json.gz"
+PLAIN, PACKED = "data.json", "data.json.gz"
 # Other programs descend into directories only and expect a start time on the third level: here, half-written
 # jobs are invisible to them.
 _INCOMING = ".incoming"
@@ -92,6 +92,14 @@ class FileArchive:
         except OSError as error:
             raise ArchiveError(f"{path}: {error.strerror}") from error
 
+    def store_cluster(self, cluster: str, document: bytes) -> None:
+        try:
+            folder = self._folder(cluster)
+            folder.mkdir(exist_ok=True)
+            replace_file(folder / "cluster.json", document)
+        except OSError as error:
+            raise ArchiveError(f"{self.root / cluster}: {error}") from error
+
     def exists(self, job: Job) -> bool:
         return self._directory(job).is_dir()
 
@@ -116,9 +124,9 @@ class FileArchive:
         try:
             meta = (directory / "meta.json").read_bytes()
             try:
-                return JobFiles(meta, _PACKED, (directory / _PACKED).read_bytes())
+                return JobFiles(meta, PACKED, (directory / PACKED).read_bytes())
             except FileNotFoundError:
-                return JobFiles(meta, _PLAIN, (directory / _PLAIN).read_bytes())
+                return JobFiles(meta, PLAIN, (directory / PLAIN).read_bytes())
         except FileNotFoundError as error:
             raise JobNotArchivedError(f"{error.filename}: there is no such file") from None
         except OSError as error:
@@ -138,7 +146,7 @@ class FileArchive:
     def import_job(self, job: Job, data: JobData) -> None:
         meta = encode_meta(job)
         name, body = pack_data(data)
-        other = _PLAIN if name == _PACKED else _PACKED
+        other = PLAIN if name == PACKED else PACKED
         directory = self._directory(job)
         try:
             with self._writing:
@@ -156,31 +164,37 @@ class FileArchive:
         return sum(not isinstance(place, BrokenEntry) for place in places)
 
     def delete_job(self, cluster: str, job_id: int, start_time: int) -> None:
-        """Remove a job; raises JobNotArchivedError and ArchiveError."""
         directory = self._place(cluster, job_id, start_time)
         try:
             with self._writing:
                 shutil.rmtree(directory)
-                for above in (directory.parent, directory.parent.parent):
-                    _remove_if_empty(above)
+                _remove_if_empty(directory.parent)
         except FileNotFoundError:
             raise JobNotArchivedError(f"{directory}: there is no such job in the archive") from None
         except OSError as error:
             raise ArchiveError(f"{directory}: {error}") from error
 
     def compress_job(self, cluster: str, job_id: int, start_time: int) -> bool:
-        """Pack the metric data of a job; False when it is packed already or there is none."""
         directory = self._place(cluster, job_id, start_time)
         try:
             with self._writing:
-                if (directory / _PACKED).exists() or not (directory / _PLAIN).exists():
+                if (directory / PACKED).exists() or not (directory / PLAIN).exists():
                     return False
-                packed = gzip.compress((directory / _PLAIN).read_bytes(), 6, mtime=0)
-                replace_file(directory / _PACKED, packed)
-                (directory / _PLAIN).unlink()
+                packed = pack((directory / PLAIN).read_bytes())
+                replace_file(directory / PACKED, packed)
+                (directory / PLAIN).unlink()
         except OSError as error:
             raise ArchiveError(f"{directory}: {error}") from error
         return True
+
+    def replace_compress_marker(self, until: int) -> int | None:
+        path = self.root / "compress.txt"
+        try:
+            last = path.read_text(encoding="ascii").strip() if path.exists() else ""
+            replace_file(path, str(until).encode())
+        except (OSError, UnicodeDecodeError) as error:
+            raise ArchiveError(f"{path}: {error}") from error
+        return int(last) if last.isdigit() else None
 
     def iterate(
         self, known: Callable[[str, int, int], bool] = lambda cluster, job_id, start_time: False
@@ -259,9 +273,12 @@ class FileArchive:
         return self._place(job.cluster, job.job_id, job.start_time)
 
     def _place(self, cluster: str, job_id: int, start_time: int) -> Path:
+        return self._folder(cluster) / str(job_id // 1000) / f"{job_id % 1000:03d}" / str(start_time)
+
+    def _folder(self, cluster: str) -> Path:
         if not cluster or cluster.startswith(".") or "/" in cluster or "\0" in cluster:
             raise ArchiveError(f"{cluster!r} cannot be the name of a cluster in an archive")
-        return self.root / cluster / str(job_id // 1000) / f"{job_id % 1000:03d}" / str(start_time)
+        return self.root / cluster
 
     def places(self, cluster: str) -> Iterator[Path | BrokenEntry]:
         """The directories of all jobs of a cluster."""
@@ -321,8 +338,13 @@ def pack_data(data: JobData) -> tuple[str, bytes]:
     """Name and content of the file that holds `data`: compressed above 2000 bytes."""
     encoded = encode_data(data)
     if len(encoded) > COMPRESS_ABOVE:
-        return _PACKED, gzip.compress(encoded, 6, mtime=0)
-    return _PLAIN, encoded
+        return PACKED, pack(encoded)
+    return PLAIN, encoded
+
+
+def pack(document: bytes) -> bytes:
+    """As gzip; equal documents give equal bytes."""
+    return gzip.compress(document, 6, mtime=0)
 
 
 def unpack_data(packed: bytes) -> bytes:
@@ -346,9 +368,9 @@ def unpack_data(packed: bytes) -> bytes:
 
 def _read_data(directory: Path) -> bytes:
     try:
-        packed = (directory / _PACKED).read_bytes()
+        packed = (directory / PACKED).read_bytes()
     except FileNotFoundError:
-        return (directory / _PLAIN).read_bytes()
+        return (directory / PLAIN).read_bytes()
     return unpack_data(packed)
 
 

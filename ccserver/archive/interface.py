@@ -40,11 +40,17 @@ class JobArchive(Protocol):
     def open(self) -> None:
         """Checks the version, sets up an archive where there is nothing yet; raises ArchiveVersionError."""
 
+    def clusters(self) -> list[str]:
+        """Names of the clusters, byte-wise sorted."""
+
     def cluster_documents(self) -> dict[str, Any]:
         """The decoded `cluster.json` of every cluster by directory name, sorted."""
 
     def cluster_file(self, cluster: str) -> bytes:
         """The `cluster.json` of a cluster as it is."""
+
+    def store_cluster(self, cluster: str, document: bytes) -> None:
+        """Adds or replaces a `cluster.json`."""
 
     def exists(self, job: Job) -> bool: ...
 
@@ -64,6 +70,15 @@ class JobArchive(Protocol):
 
     def import_job(self, job: Job, data: JobData) -> None:
         """Adds a job, or replaces it; never leaves half of one."""
+
+    def delete_job(self, cluster: str, job_id: int, start_time: int) -> None:
+        """Removes a job."""
+
+    def compress_job(self, cluster: str, job_id: int, start_time: int) -> bool:
+        """Packs the metric data of a job; False when it is packed already, or there is none."""
+
+    def replace_compress_marker(self, until: int) -> int | None:
+        """Notes up to which start time data was packed; returns what was noted before."""
 
     def count(self) -> int:
         """Number of jobs, without reading them."""

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ccserver.archive.errors import ArchiveError
-from ccserver.archive.file import FileArchive, replace_file, unpack_data
-from ccserver.archive.interface import BrokenEntry
+from ccserver.archive.file import FileArchive, unpack_data
+from ccserver.archive.interface import BrokenEntry, JobArchive
 from ccserver.archive.schemas import problems
 
 log = logging.getLogger(__name__)
@@ -106,13 +106,11 @@ def clean(archive: FileArchive, before: int, after: int) -> int:
     return removed
 
 
-def copy(source: FileArchive, target: FileArchive, progress: Callable[[Copied], None]) -> Copied:
+def copy(source: JobArchive, target: JobArchive, progress: Callable[[Copied], None]) -> Copied:
     """Cluster configurations, then all jobs that the target does not have; a bad entry costs itself."""
     result = Copied()
     for cluster in source.clusters():
-        folder = target.root / cluster
-        folder.mkdir(exist_ok=True)
-        replace_file(folder / "cluster.json", source.cluster_file(cluster))
+        target.store_cluster(cluster, source.cluster_file(cluster))
     for entry in source.iterate():
         if isinstance(entry, BrokenEntry):
             log.error("%s", entry.reason)

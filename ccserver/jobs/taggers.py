@@ -9,7 +9,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -17,12 +17,12 @@ from typing import Literal, Protocol
 from ccserver.jobs.filters import JobFilter
 from ccserver.jobs.repository import JobRepository
 from ccserver.jobs.tags import TagError, TagRepository
+from ccserver.jobs.watched import WatchedFolder
 from ccserver.model.job import JOB_STATES, Job, Tag
 
 log = logging.getLogger(__name__)
 
 _FINISHED = [state for state in JOB_STATES if state not in ("running", "pending", "suspended")]
-_LOOK_AGAIN = 2.0  # seconds between two looks at the folder of patterns
 _LARGEST_SCRIPT = 1 << 20  # characters of a job script that are searched
 
 
@@ -122,17 +122,15 @@ class ApplicationTagger:
     kind: Literal["start", "stop"] = "start"
 
     def __init__(self, folder: Path, jobs: JobRepository, tags: TagRepository) -> None:
-        self._folder = folder
+        self._patterns = WatchedFolder[Mapping[str, Sequence[re.Pattern[str]]]](
+            folder, _applications, {}, "no applications are recognised"
+        )
         self._jobs = jobs
         self._tags = tags
-        self._lock = threading.Lock()
-        self._patterns: dict[str, list[re.Pattern[str]]] = {}
-        self._seen: object = None
-        self._looked = float("-inf")
 
     def tag(self, job: Job) -> None:
         """Attach a global tag of type `app` for every application found in the job's script."""
-        patterns = self._current()
+        patterns = self._patterns.current()
         metadata = job.metadata or self._jobs.metadata_of([job.id]).get(job.id) if patterns else None
         script = (metadata or {}).get("jobScript", "")[:_LARGEST_SCRIPT].lower()
         if not script:
@@ -148,27 +146,9 @@ class ApplicationTagger:
                 except TagError as error:
                     log.warning("job %d: application %s could not be tagged: %s", job.id, name, error)
 
-    def _current(self) -> dict[str, list[re.Pattern[str]]]:
-        with self._lock:
-            now = time.monotonic()
-            if now - self._looked >= _LOOK_AGAIN:
-                self._looked = now
-                self._read_changes()
-            return self._patterns
 
-    def _read_changes(self) -> None:
-        try:
-            files = sorted(path for path in self._folder.iterdir() if path.is_file())
-            seen = [(path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in files]
-            if seen == self._seen:
-                return
-            self._patterns = {path.stem: _patterns(path) for path in files}
-        except OSError as error:
-            if self._seen != str(error):
-                log.error("no applications are recognised: %s", error)
-            self._patterns, self._seen = {}, str(error)
-        else:
-            self._seen = seen
+def _applications(files: Sequence[Path]) -> Mapping[str, Sequence[re.Pattern[str]]]:
+    return {path.stem: _patterns(path) for path in files}
 
 
 def _patterns(path: Path) -> list[re.Pattern[str]]:

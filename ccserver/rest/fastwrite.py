@@ -100,9 +100,7 @@ class FastWrites:
     `header_patience` is seconds for the head of a request, `keep_alive` seconds between two requests.
     """
 
-    def __init__(
-        self, routes: Mapping[str, FastRoute], header_patience: float, keep_alive: float
-    ) -> None:
+    def __init__(self, routes: Mapping[str, FastRoute], header_patience: float, keep_alive: float) -> None:
         self._routes = dict(routes)
         self._beginnings = tuple(b"POST " + path.encode() for path in routes)
         self._header_patience = header_patience

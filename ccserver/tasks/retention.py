@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import and_
 
-from ccserver.archive import ArchiveError, FileArchive, JobNotArchivedError
+from ccserver.archive import ArchiveError, FileArchive, JobArchive, JobNotArchivedError
 from ccserver.database.tables import job
 from ccserver.jobs.repository import JobRepository, older
 from ccserver.model.job import Job
@@ -26,7 +26,6 @@ log = logging.getLogger(__name__)
 DAY = 86400
 DEFAULT_DAYS = 7
 MARKER = ".copy-marker"
-COMPRESSED = "compress.txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ class RetentionRun:
 
 
 def retain(
-    retention: Retention, jobs: JobRepository, archive: FileArchive, now: float | None = None
+    retention: Retention, jobs: JobRepository, archive: JobArchive, now: float | None = None
 ) -> RetentionRun:
     """Carry out the policy once; running jobs and those whose transfer failed are left alone."""
     cutoff = int(time.time() if now is None else now) - retention.days * DAY
@@ -93,21 +92,18 @@ def retain(
     return run
 
 
-def transfer(one: Job, archive: FileArchive, target: FileArchive) -> None:
+def transfer(one: Job, archive: JobArchive, target: JobArchive) -> None:
     """Copy a job, and first the configuration of its cluster; raises ArchiveError and OSError."""
-    directory = target.root / one.cluster
-    if not (directory / "cluster.json").exists():
-        directory.mkdir(exist_ok=True)
-        (directory / "cluster.json").write_bytes(archive.cluster_file(one.cluster))
+    if one.cluster not in target.clusters():
+        target.store_cluster(one.cluster, archive.cluster_file(one.cluster))
     record = archive.load_meta(one.cluster, one.job_id, one.start_time)
     target.import_job(record, archive.load_data(record))
 
 
-def compress(days: int, jobs: JobRepository, archive: FileArchive, now: float | None = None) -> int:
+def compress(days: int, jobs: JobRepository, archive: JobArchive, now: float | None = None) -> int:
     """Pack the data of jobs that became older than `days` since the last run; returns how many."""
     until = int(time.time() if now is None else now) - (days if days > 0 else DEFAULT_DAYS) * DAY
-    path = archive.root / COMPRESSED
-    last = _number(path)
+    last = archive.replace_compress_marker(until)
     packed = 0
     for one in _old_jobs(jobs, until + 1, "none", last):
         stop_when_cancelled()
@@ -115,7 +111,6 @@ def compress(days: int, jobs: JobRepository, archive: FileArchive, now: float | 
             packed += archive.compress_job(one.cluster, one.job_id, one.start_time)
         except (ArchiveError, OSError) as error:
             log.warning("data of job %d not compressed: %s", one.id, error)
-    path.write_text(str(until), encoding="ascii")
     return packed
 
 

@@ -77,7 +77,7 @@ def test_a_tag_the_job_has_in_another_scope_is_not_added_again(
 def test_patterns_are_read_again_when_they_change(
     jobs: JobRepository, tags: TagRepository, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ccserver.jobs.taggers._LOOK_AGAIN", 0.0)
+    monkeypatch.setattr("ccserver.jobs.watched._LOOK_AGAIN", 0.0)
     tagger = ApplicationTagger(folder, jobs, tags)
     assert found(jobs, tags, tagger, "lmp -in x", 1) == []
     (folder / "lammps.txt").write_text("\\blmp\\s+")
