@@ -1,4 +1,7 @@
-"""Chromium against a real server: one of each for all browser tests, a fresh profile per test."""
+"""Chromium against real servers: one of each for all browser tests, a fresh profile per test.
+
+`site` is a small cluster whose curves are known by heart, `centre` the large seed of spec/web-ui.md 10.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.browser import centre as centre_seed
+from tests.browser.centre import Centre
 from tests.browser.site_data import Site, build
 from tests.conftest import ROOT, require_program
 
@@ -49,43 +54,83 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @pytest.fixture(scope="package")
+def centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Centre]:
+    centre = centre_seed.build(Path(tmp_path_factory.mktemp("centre")))
+    yield centre
+    centre.api.close()
+    centre.server.stop()
+
+
+@pytest.fixture(scope="package")
 def sessions() -> dict[str, Any]:
     """Cookies by account: the server refuses more than a few log-ins of one account in a short time."""
     return {}
 
 
+class Visits:
+    """Pages of fresh profiles; what goes wrong in them is noted."""
+
+    def __init__(self, chromium: Browser, cleanup: ExitStack) -> None:
+        self.troubles: list[str] = []
+        self._chromium = chromium
+        self._cleanup = cleanup
+
+    def page(self, **options: Any) -> Page:
+        context = self._chromium.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
+        self._cleanup.callback(context.close)
+        page = context.new_page()
+        page.set_default_timeout(30_000)
+        page.on("pageerror", lambda error: self.troubles.append(f"script error: {error}"))
+        page.on("dialog", self._dialog)
+        page.on("console", lambda entry: self.troubles.append(entry.text) if _is_trouble(entry) else None)
+        return page
+
+    def _dialog(self, dialog: Any) -> None:
+        self.troubles.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+
 @pytest.fixture
-def open_page(chromium: Browser, site: Site, sessions: dict[str, Any]) -> Iterator[OpenPage]:
-    """Opens a path as an account (password = name); script errors and dialogs fail the test at its end."""
-    troubles: list[str] = []
-
-    def note(text: str, afterwards: Callable[[], None] = lambda: None) -> None:
-        troubles.append(text)
-        afterwards()
-
+def visits(chromium: Browser) -> Iterator[Visits]:
+    """Script errors, policy violations and dialogs fail the test at its end."""
     with ExitStack() as cleanup:
+        visits = Visits(chromium, cleanup)
+        yield visits
+    assert not visits.troubles, visits.troubles
 
-        def open_as(user: str, path: str, **options: Any) -> Page:
-            context = chromium.new_context(viewport={"width": 1440, "height": 900}, **options)
-            cleanup.callback(context.close)
-            page = context.new_page()
-            page.set_default_timeout(15_000)
-            page.on("pageerror", lambda error: troubles.append(f"script error: {error}"))
-            page.on("dialog", lambda dialog: note(f"dialog: {dialog.message}", dialog.dismiss))
-            page.on("console", lambda entry: note(entry.text) if _is_trouble(entry) else None)
-            if user and user not in sessions:
-                answer = context.request.post(
-                    f"{site.url}/login", form={"username": user, "password": user}, max_redirects=0
-                )
-                assert answer.status == 302, answer.text()
-                sessions[user] = context.cookies()
-            elif user:
-                context.add_cookies(sessions[user])
-            page.goto(site.url + path)
-            return page
 
-        yield open_as
-    assert not troubles, troubles
+@pytest.fixture
+def open_page(visits: Visits, site: Site, sessions: dict[str, Any]) -> OpenPage:
+    """Opens a path of the small site as an account (password = name)."""
+
+    def open_as(user: str, path: str, **options: Any) -> Page:
+        page = visits.page(**options)
+        if user and user not in sessions:
+            answer = page.request.post(
+                f"{site.url}/login", form={"username": user, "password": user}, max_redirects=0
+            )
+            assert answer.status == 302, answer.text()
+            sessions[user] = page.context.cookies()
+        elif user:
+            page.context.add_cookies(sessions[user])
+        page.goto(site.url + path)
+        return page
+
+    return open_as
+
+
+@pytest.fixture
+def visit(visits: Visits, centre: Centre) -> OpenPage:
+    """Opens a path of the computing centre as an account."""
+
+    def open_as(user: str, path: str, **options: Any) -> Page:
+        page = visits.page(**options)
+        if user:
+            page.context.add_cookies([centre.session(user)])
+        page.goto(centre.url + path)
+        return page
+
+    return open_as
 
 
 def _is_trouble(entry: Any) -> bool:

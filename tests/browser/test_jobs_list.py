@@ -56,7 +56,7 @@ def test_filters_live_in_the_address(open_page: OpenPage, site: Site) -> None:
 
 def test_nothing_found_offers_to_clear(open_page: OpenPage, site: Site) -> None:
     page = open_page("root", "/monitoring/jobs/?user=nobody-of-that-name")
-    expect(page.get_by_text("No jobs match these filters.")).to_be_visible()
+    expect(page.get_by_text("No jobs found with these filters.")).to_be_visible()
     page.get_by_role("button", name="Clear filters").click()
     expect(page.get_by_test_id(f"job-row-{site.wide}")).to_be_visible()
 
