@@ -159,12 +159,6 @@ def test_search_leads_to_what_was_named(visit: OpenPage) -> None:
 
 
 def test_search_without_a_result_tells_nothing_about_others(visit: OpenPage, centre: Centre) -> None:
-    page = visit("alice", "/monitoring/tags/")
-    for typed in ("a:b:c", "", "colour:red", "username:bob", "name:Manny"):
-        page.get_by_test_id("search").fill(typed)
-        page.get_by_test_id("search").press("Enter")
-        expect(page.locator("#search-problem")).not_to_be_empty()
-    assert page.url.endswith("/monitoring/tags/")
     answers: list[Any] = []
     with httpx.Client(base_url=centre.url, cookies={"session": centre.session("alice")["value"]}) as client:
         for text in ("username:bob", "username:nobody", "name:Manny", "name:Nobody", "a:b:c", ""):
@@ -173,6 +167,7 @@ def test_search_without_a_result_tells_nothing_about_others(visit: OpenPage, cen
             answers.append(re.sub(r"(?s).*<main|</main>.*", "", answer.text).replace(text or "\0", "…"))
     assert answers[0] == answers[1]
     assert answers[2] == answers[3]
+    page = visit("alice", "/monitoring/tags/")
     page.get_by_test_id("search").fill("5008")  # a job of bob
     page.get_by_test_id("search").press("Enter")
     expect(page.get_by_test_id("count")).to_have_text("0 jobs")
