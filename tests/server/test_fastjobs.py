@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import re
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
@@ -18,7 +17,7 @@ from tests.server.test_fastwrite import HANDED_OVER, Answer, Wire, request
 
 START = "POST /api/jobs/start_job/ HTTP/1.1"
 STOP = "POST /api/jobs/stop_job/ HTTP/1.1"
-NOW = int(time.time())
+NOW = 1_760_000_000
 numbers = count(1000)
 
 
