@@ -12,6 +12,7 @@ serve
 from __future__ import annotations
 
 import gc
+import importlib
 import logging
 import signal
 import socket
@@ -223,6 +224,10 @@ def _oidc_provider(config: Config, keys: Keys, users: UserRepository) -> OidcPro
         raise ConfigError(f"/auth/oidc/provider: {error}") from None
 
 
+# With `main.user`, an account that may not be able to read the program runs it: these are loaded before.
+_LOADED_LATE = ("ccserver.broker.stream", "ccserver.graphql.view", "ccserver.jobs.jobclasses")
+
+
 def run_server(
     config: Config,
     keys: Keys,
@@ -238,6 +243,9 @@ def run_server(
     Whoever connects to a socket of `redirecting` is sent to `main.redirect-http-to`.
     """
     tls = tls_context(config.main.https_cert_file, config.main.https_key_file)
+    if config.main.user:
+        for module in _LOADED_LATE:
+            importlib.import_module(module)
     drop_privileges(config.main.user, config.main.group)
     site = build_site(config, database, archive)
     try:

@@ -260,7 +260,11 @@ class Begun(trio.abc.HalfCloseableStream):
         return await self._stream.receive_some(max_bytes)
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await self._stream.send_all(data)
+        try:
+            await self._stream.send_all(data)
+        except trio.BusyResourceError as error:
+            # Hypercorn's reader ends a connection whose client is gone while the answer is under way.
+            raise trio.BrokenResourceError("the connection is being closed") from error
 
     async def wait_send_all_might_not_block(self) -> None:
         await self._stream.wait_send_all_might_not_block()

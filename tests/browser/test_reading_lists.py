@@ -64,6 +64,7 @@ def test_tags_can_be_asked_for_at_once(open_page: OpenPage, site: Site) -> None:
 def test_groups_have_a_row_of_totals(open_page: OpenPage, site: Site) -> None:
     page = open_page("root", "/monitoring/users/")
     table = page.get_by_test_id("table-users")
+    expect(table.locator("tfoot")).to_be_visible()
     jobs = [int(text) for text in table.locator("tbody tr td:nth-child(3)").all_inner_texts()]
     expect(table.locator("tfoot td").nth(1)).to_have_text(str(sum(jobs)))
     page.get_by_test_id("name-filter").fill("max")

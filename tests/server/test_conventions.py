@@ -281,3 +281,4 @@ def test_an_answer_before_a_long_body_says_that_the_connection_ends(server: Serv
         answer = connection.getresponse()
         assert answer.status == 404
         assert answer.headers["connection"] == "close"
+        answer.read()

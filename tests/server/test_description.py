@@ -38,6 +38,7 @@ def test_every_route_of_the_application_is_documented(monkeypatch: pytest.Monkey
     web = SimpleNamespace(
         site=SimpleNamespace(config=config, store=None, database=None),
         gate=SimpleNamespace(sessions=object(), tokens=None),
+        job_writes=SimpleNamespace(start=None, stop=None),
         overrides=Overrides(),
         login=object(),
         oidc=object(),
