@@ -210,7 +210,9 @@ class Archiver:
             self._change.notify_all()
             self._change.wait_for(lambda: not self._running or self._idle, timeout)
             self._given_up = True
-            left = [*self._queue, *(id for _, id in self._due)]
+            # One found in the table before its turn came is in the queue, too, while it is being archived.
+            queued = [*self._queue, *(id for _, id in self._due)]
+            left = [id for id in queued if id != self._current]
             self._queue.clear()
             self._due.clear()
             named = sum(len(ids) for ids, _ in self._untagged)
