@@ -210,7 +210,6 @@ class Archiver:
             self._change.notify_all()
             self._change.wait_for(lambda: not self._running or self._idle, timeout)
             self._given_up = True
-            # One found in the table before its turn came is in the queue, too, while it is being archived.
             queued = [*self._queue, *(id for _, id in self._due)]
             left = [id for id in queued if id != self._current]
             self._queue.clear()
@@ -218,6 +217,10 @@ class Archiver:
             named = sum(len(ids) for ids, _ in self._untagged)
             self._untagged.clear()
             self._change.notify_all()
+        if left:
+            # One found in the table before its turn came may have been archived and still be in the queue.
+            waiting = set(self._left_behind())
+            left = [id for id in left if id in waiting]
         if give_up:
             for id in left:
                 self._jobs.set_monitoring_status(id, MONITORING_FAILED)
