@@ -14,9 +14,10 @@ from ccserver.clusters import Clusters
 from ccserver.jobs.expression_values import is_number
 from ccserver.jobs.expressions import EvaluationError, Expression, ExpressionError, compile_expression
 from ccserver.jobs.hints import Hint, HintError
-from ccserver.jobs.tags import TagError, TagRepository
+from ccserver.jobs.taggers import attach_missing
+from ccserver.jobs.tags import TagRepository
 from ccserver.jobs.watched import WatchedFolder
-from ccserver.model.job import Job, Tag
+from ccserver.model.job import Job
 from ccserver.model.rounding import round2
 
 log = logging.getLogger(__name__)
@@ -146,13 +147,7 @@ class JobClassTagger:
                 tags.append(rule.tag)
         if not tags:
             return
-        present = {tag.name for tag in self._tags.of_job(job.id) if tag.type == "jobClass"}
-        for name in tags:
-            if name not in present:
-                try:
-                    self._tags.attach(job, [Tag("jobClass", name)], None)
-                except TagError as error:
-                    log.warning("job %d: class %s could not be tagged: %s", job.id, name, error)
+        attach_missing(self._tags, job, "jobClass", tags)
         self._set_metadata(job.id, "message", "\n".join(messages))
 
     def _facts(self, job: Job) -> dict[str, Any]:

@@ -112,6 +112,17 @@ class Taggers:
                 del self._running[name]
 
 
+def attach_missing(tags: TagRepository, job: Job, kind: str, names: Iterable[str]) -> None:
+    """Attach global tags of one type that a job does not bear; one that cannot be costs itself."""
+    present = {tag.name for tag in tags.of_job(job.id) if tag.type == kind}
+    for name in names:
+        if name not in present:
+            try:
+                tags.attach(job, [Tag(kind, name)], None)
+            except TagError as error:
+                log.warning("job %d: tag %s %s could not be attached: %s", job.id, kind, name, error)
+
+
 class ApplicationTagger:
     """Recognises applications by what the job script says; one file of patterns per application.
 
@@ -138,13 +149,7 @@ class ApplicationTagger:
         found = [name for name, choices in patterns.items() if any(one.search(script) for one in choices)]
         if not found:
             return
-        present = {tag.name for tag in self._tags.of_job(job.id) if tag.type == "app"}
-        for name in found:
-            if name not in present:
-                try:
-                    self._tags.attach(job, [Tag("app", name)], None)
-                except TagError as error:
-                    log.warning("job %d: application %s could not be tagged: %s", job.id, name, error)
+        attach_missing(self._tags, job, "app", found)
 
 
 def _applications(files: Sequence[Path]) -> Mapping[str, Sequence[re.Pattern[str]]]:
