@@ -1,8 +1,7 @@
 """The way of samples out of memory: age, memory cap, and `free`; packing of what stays.
 
 Nothing that a reader may be looking at is used again: what a pass removes waits in limbo until every read
-that
-had begun before it has ended.
+that had begun before it has ended.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from time import sleep
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ _GROUPS_PER_HOLD = 128  # of the writers' lock: half a millisecond when all seri
 _PAGES_PER_HOLD = 8192
 _PACKED_PER_HOLD = 128  # half a millisecond
 _PACKED_PER_CALL = 1 << 16
+_GIVE_WAY = 2e-5  # seconds between two holds
 _NOTES = 1 << 16
 _FRACTIONS = (1.0, 0.75, 0.5, 0.25)
 
@@ -85,6 +86,16 @@ class Retention:
         self.removed_pages = 0
         self.removed_series = 0
 
+    @contextmanager
+    def _hold(self) -> Iterator[None]:
+        """The writers' lock; a writer that waits for it gets it next.
+
+        Without the pause this thread would have it again before the writer, woken by now, runs.
+        """
+        with self._lock:
+            yield
+        sleep(_GIVE_WAY)
+
     def drop_before(self, time: int, *, spare: bool = True) -> int:
         """Drops pages, series and hosts that end before `time` (unix seconds); returns the number of pages.
 
@@ -95,7 +106,7 @@ class Retention:
             self._progress[removal.NEXT_GROUP] = 0
             while True:
                 self._begin()
-                with self._lock:
+                with self._hold():
                     groups = int(self._tables.counts[layout.GROUP_COUNT])
                     begin = int(self._progress[removal.NEXT_GROUP])
                     stop = min(begin + _GROUPS_PER_HOLD, groups)
@@ -122,7 +133,7 @@ class Retention:
         seen = 0
         while seen < _PACKED_PER_CALL:
             with self._pass:
-                with self._lock:
+                with self._hold():
                     stop = min(int(self._packing[0]) + _GROUPS_PER_HOLD, int(counts[layout.GROUP_COUNT]))
                     seen += packing.pack_pages(
                         self._tables.flat,
@@ -145,7 +156,7 @@ class Retention:
         count = _PAGES_PER_HOLD
         while count == _PAGES_PER_HOLD:
             pages = np.empty(_PAGES_PER_HOLD, np.int64)
-            with self._lock:
+            with self._hold():
                 count = int(removal.take_replaced(self._tables.flat, pages))
             if count:
                 nothing = np.empty(0, np.int64)
@@ -161,7 +172,7 @@ class Retention:
             while int(self._progress[removal.NEXT_GROUP]) < len(series):
                 self._begin()
                 done = int(self._progress[removal.NEXT_GROUP])
-                with self._lock:
+                with self._hold():
                     freed += removal.free_series(
                         self._tables.flat,
                         series[: done + _GROUPS_PER_HOLD],
@@ -199,7 +210,7 @@ class Retention:
                 self._take_replaced()
             while self._limbo and self._limbo[0].at <= self._readers.oldest():
                 removed = self._limbo.popleft()
-                with self._lock:
+                with self._hold():
                     removal.recycle(self._tables.flat, removed.pages, removed.groups, removed.segments)
                     if len(removed.groups):
                         # Their rows will be other series; an old alias must not lead there.
@@ -214,7 +225,7 @@ class Retention:
             taken: list[NDArray[np.int64]] = []
             while True:
                 out = np.empty(_PAGES_PER_HOLD, np.int64)
-                with self._lock:
+                with self._hold():
                     count = int(removal.take_small_pages(self._tables.flat, out))
                 taken.append(out[:count])
                 if count < _PAGES_PER_HOLD:
@@ -225,7 +236,7 @@ class Retention:
             units, places = np.concatenate((units, rest)), np.concatenate((places, rest))
             for begin in range(0, len(pages), _PAGES_PER_HOLD):
                 part = slice(begin, begin + _PAGES_PER_HOLD)
-                with self._lock:
+                with self._hold():
                     removal.put_free_pages(self._tables.flat, pages[part], places[part], units[part])
 
     def _memory_of(self, pages: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

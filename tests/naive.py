@@ -193,3 +193,41 @@ def unpacked(words: Sequence[int], slots: int) -> list[int]:
             low = base - 2**32 if base >= 2**31 else base
             values.append(word_of((low + code) * 10.0**-exponent))
     return values
+
+
+def frames(stream: bytes, room: int) -> tuple[str, int, list[tuple[int, int, int]]]:
+    """Messages a NATS broker sent: why no more were found, where the rest begins, and of each message its
+    subscription and where its payload begins and ends."""
+    found: list[tuple[int, int, int]] = []
+    at = 0
+    while at < len(stream):
+        if len(found) == room:
+            return "full", at, found
+        rest = stream[at:]
+        control, arrived, behind = rest.partition(b"\r")
+        word, *tokens = control.split(b" ")
+        if len(rest) < 5 or not rest.startswith((b"MSG ", b"HMSG ")):
+            return "other", at, found
+        if not arrived or not behind:
+            return "more", at, found
+        if word == b"MSG" and len(tokens) in (3, 4):
+            sizes = [b"0", tokens[-1]]
+        elif word == b"HMSG" and len(tokens) in (4, 5):
+            sizes = tokens[-2:]
+        else:
+            return "other", at, found
+        numbers = [tokens[1], *sizes]
+        regular = behind[0] == 10 and b"" not in tokens[1:]
+        if not regular or not all(one.isdigit() and len(one) <= 12 for one in numbers):
+            return "other", at, found
+        subscription, head, size = map(int, numbers)
+        begin = at + len(control) + 2
+        if head > size:
+            return "other", at, found
+        if begin + size + 2 > len(stream):
+            return "more", at, found
+        if stream[begin + size : begin + size + 2] != b"\r\n":
+            return "other", at, found
+        found.append((subscription, begin + head, begin + size))
+        at = begin + size + 2
+    return "more", at, found

@@ -9,7 +9,6 @@ others go through a table of powers of ten with twice the precision.
 
 from __future__ import annotations
 
-import math
 from fractions import Fraction
 
 import numpy as np
@@ -129,7 +128,7 @@ def scale(mantissa: np.uint64, exponent: int) -> float:
     d = high - c
     error = ((a * c - product) + a * d + b * c) + b * d
     error += value * low + rest * high
-    return math.ldexp(product + error, int(_EXPONENT[exponent - _LOWEST]))
+    return np.ldexp(product + error, _EXPONENT[exponent - _LOWEST])
 
 
 @part
@@ -233,6 +232,8 @@ def quick_number(text: NDArray[np.uint8], at: int) -> tuple[int, float, int]:
     if c == 46:
         at += 1
         behind, number = leading_digits(load(text, np.uint64(at)))
+        if digits + behind > 19:
+            return read_number(text, begin)
         if behind:
             mantissa = mantissa * _POWERS[behind] + number
             at += behind
