@@ -4,15 +4,19 @@ A connection is looked at before it goes to hypercorn: as long as it brings `POS
 is served here (samples, starts and stops of jobs) with a Content-Length, nothing but well-known headers and a
 body of moderate size, requests are answered right here. With the first other one (chunked, gzip, `Expect`,
 cookies, refused, malformed, whatever) the connection goes to hypercorn with every byte that is not dealt with
-yet, and stays there. So all rules live in one place, and this one only has to know what it may skip. Cost:
-some 60 us a request beside the work itself.
+yet, and stays there. So all rules live in one place, and this one only has to know what it may skip.
+
+Bytes that are there are read, and short answers written, without a turn of trio's loop: that halves the cost,
+to some 40 us a request beside the work itself.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 from time import time
 from typing import Any, NamedTuple, Protocol
@@ -78,20 +82,78 @@ class SampleWrites:
         await self._ingest.door.admit(credentials)
 
     async def take(self, body: bytes, head: Head, _by: None) -> Answer:
-        return Answer(*await self._ingest.take(body, _cluster(head)))
+        return Answer(*await self._ingest.take(body, _cluster(head.query)))
 
     async def broken_off(self, body: bytes, head: Head) -> None:
-        await self._ingest.take(body, _cluster(head), broken_off=True)
+        await self._ingest.take(body, _cluster(head.query), broken_off=True)
 
 
-def _cluster(head: Head) -> str:
-    return parse_qs(head.query).get("cluster", [""])[0] if head.query else ""
+@lru_cache(maxsize=256)
+def _cluster(query: str) -> str:
+    return parse_qs(query).get("cluster", [""])[0]
 
 
 class Rest(NamedTuple):
     """For hypercorn: bytes that have been read, or None when the connection is at its end."""
 
     data: bytes | None
+
+
+class _Wire:
+    """A connection and the bytes that have been read but not dealt with.
+
+    `idle` gets the cancel scopes of those that wait for a request.
+    """
+
+    def __init__(self, stream: trio.SocketStream, idle: set[trio.CancelScope]) -> None:
+        self.data = bytearray()
+        self._stream = stream
+        self._idle = idle
+        self._waited = True
+
+    async def more(self, seconds: float, *, idle: bool = False) -> bool | None:
+        """Whether there are more bytes; False at the end, None when none came in time or the connection
+        failed."""
+        try:
+            try:
+                part = os.read(self._stream.socket.fileno(), _READ)
+            except BlockingIOError:
+                if not await self._readable(seconds, idle):
+                    return None
+                part = os.read(self._stream.socket.fileno(), _READ)
+        except (OSError, trio.ClosedResourceError):
+            return None
+        self.data += part
+        return bool(part)
+
+    async def _readable(self, seconds: float, idle: bool) -> bool:
+        self._waited = True
+        with trio.move_on_after(seconds) as waiting:
+            if idle:
+                self._idle.add(waiting)
+            try:
+                await trio.lowlevel.wait_readable(self._stream.socket)
+            finally:
+                self._idle.discard(waiting)
+        return not waiting.cancelled_caught
+
+    async def send(self, answer: bytes) -> bool:
+        """Whether it went out."""
+        try:
+            sent = os.write(self._stream.socket.fileno(), answer)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            return False
+        try:
+            if sent < len(answer):
+                await self._stream.send_all(answer[sent:])
+            elif not self._waited:
+                await trio.lowlevel.checkpoint()  # a client that never lets us wait leaves room for others
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return False
+        self._waited = False
+        return True
 
 
 class FastWrites:
@@ -118,10 +180,11 @@ class FastWrites:
 
     async def serve(self, stream: trio.SocketStream, peer: str) -> Rest:
         """Answers requests until one comes that is not for us."""
-        data = bytearray()
+        wire = _Wire(stream, self._idle)
+        data = wire.data
         patience = self._header_patience
         while not self._stopping:
-            found = await self._head(stream, data, peer, patience)
+            found = await self._head(wire, peer, patience)
             patience = self._keep_alive
             if isinstance(found, Rest):
                 return found
@@ -131,38 +194,29 @@ class FastWrites:
                 by = await route.admit(head.credentials)
             except Refused:
                 return Rest(bytes(data))
-            if not await self._body(stream, data, size + length):
-                await route.broken_off(bytes(data[size:]), head)
-                return Rest(None)
+            while len(data) < size + length:
+                if not await wire.more(IDLE):
+                    await route.broken_off(bytes(data[size:]), head)
+                    return Rest(None)
             answer = await route.take(bytes(data[size : size + length]), head, by)
             del data[: size + length]
-            try:
-                await stream.send_all(self._answer(answer))
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
+            if not await wire.send(self._answer(answer)):
                 return Rest(None)
         return Rest(None)
 
-    async def _head(
-        self, stream: trio.SocketStream, data: bytearray, peer: str, patience: float
-    ) -> Rest | tuple[Head, int, int]:
+    async def _head(self, wire: _Wire, peer: str, patience: float) -> Rest | tuple[Head, int, int]:
         """A head that is for us, its size and that of the body."""
-        with trio.move_on_after(patience) as waiting:
-            while (found := _HEAD_END.search(data)) is None:
-                if len(data) > _LONGEST_HEAD or not self._begins_like_ours(data):
-                    return Rest(bytes(data))
-                self._idle.add(waiting)
-                try:
-                    more = await stream.receive_some(_READ)
-                except (trio.BrokenResourceError, trio.ClosedResourceError):
-                    return Rest(None)
-                finally:
-                    self._idle.discard(waiting)
-                if not more:
-                    return Rest(bytes(data) if data else None)
-                data += more
-                waiting.deadline = min(waiting.deadline, trio.current_time() + self._header_patience)
-        if found is None:  # too slow, or the server stops
-            return Rest(None)
+        data = wire.data
+        deadline = trio.current_time() + patience
+        while (found := _HEAD_END.search(data)) is None:
+            if len(data) > _LONGEST_HEAD or not self._begins_like_ours(data):
+                return Rest(bytes(data))
+            more = await wire.more(deadline - trio.current_time(), idle=True)
+            if more is None:  # too slow, or the server stops
+                return Rest(None)
+            if not more:
+                return Rest(bytes(data) if data else None)
+            deadline = min(deadline, trio.current_time() + self._header_patience)
         end = found.end()
         raw = bytes(data[:end])
         length = _LENGTH.search(raw)
@@ -178,20 +232,6 @@ class FastWrites:
         if head is None or size > CHUNK:
             return Rest(bytes(data))
         return head, end, size
-
-    async def _body(self, stream: trio.SocketStream, data: bytearray, end: int) -> bool:
-        """Reads on until so many bytes are there; False when they do not come."""
-        while len(data) < end:
-            more = b""
-            with trio.move_on_after(IDLE):
-                try:
-                    more = await stream.receive_some(_READ)
-                except (trio.BrokenResourceError, trio.ClosedResourceError):
-                    return False
-            if not more:
-                return False
-            data += more
-        return True
 
     def _answer(self, answer: Answer) -> bytes:
         now = int(time())
