@@ -12,6 +12,7 @@ from ccserver.archive.errors import ArchiveError
 from ccserver.archive.meta import UnitDocument, encode_unit, unit_of
 from ccserver.archive.numbers import fixed, fixed_doubles, fixed_floats, text
 from ccserver.model.metrics import (
+    NO_STATISTICS,
     SCOPES,
     FloatArray,
     JobData,
@@ -181,7 +182,7 @@ def _job_metric(document: _JobMetric, arrays: _Arrays | None) -> JobMetric:
 
 def _statistics(document: _Statistics | None) -> Statistics:
     if document is None:
-        return Statistics(0.0, 0.0, 0.0)
+        return NO_STATISTICS
     return Statistics(document.avg or 0.0, document.min or 0.0, document.max or 0.0)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, overload
 
 from graphql import GraphQLError
 from strawberry import UNSET
@@ -122,7 +122,7 @@ def _check_size(found: Sequence[filters.JobFilter | NodeFilter]) -> None:
     for one in found:
         for member in type(one).__slots__:
             wanted = getattr(one, member)
-            if wanted is None:
+            if wanted is None or wanted is False:
                 continue
             conditions += len(wanted) if member == "metric_stats" else 1
             if isinstance(wanted, filters.StringInput):
@@ -144,6 +144,8 @@ def _text(sent: object) -> str | None:
 def _job_filter(sent: inputs.JobFilter) -> filters.JobFilter:
     return filters.JobFilter(
         tags=given(sent.tags),
+        every_tag=given(sent.tag_mode) is inputs.TagMode.AND,
+        tags_not=given(sent.tags_not),
         db_id=given(sent.db_id),
         job_id=text_condition(sent.job_id),
         array_job_id=given(sent.array_job_id),
@@ -190,12 +192,16 @@ def _pattern(sent: str | None) -> str | None:
 
 def _int_range(sent: inputs.IntRange | None) -> filters.IntRange | None:
     chosen = given(sent)
-    return None if chosen is None else filters.IntRange(chosen.from_, chosen.to)
+    return None if chosen is None else filters.IntRange(chosen.from_, chosen.to, given(chosen.exact))
 
 
+@overload
+def _float_range(sent: inputs.FloatRange) -> filters.FloatRange: ...
+@overload
+def _float_range(sent: inputs.FloatRange | None) -> filters.FloatRange | None: ...
 def _float_range(sent: inputs.FloatRange | None) -> filters.FloatRange | None:
     chosen = given(sent)
-    return None if chosen is None else filters.FloatRange(chosen.from_, chosen.to)
+    return None if chosen is None else filters.FloatRange(chosen.from_, chosen.to, given(chosen.exact))
 
 
 def _time_range(sent: inputs.TimeRange | None) -> filters.TimeRange | None:
@@ -218,10 +224,7 @@ def _metric_stats(sent: Sequence[inputs.MetricStatItem] | None) -> list[filters.
     chosen = given(sent)
     if chosen is None:
         return None
-    return [
-        filters.MetricStatItem(item.metric_name, filters.FloatRange(item.range.from_, item.range.to))
-        for item in chosen
-    ]
+    return [filters.MetricStatItem(item.metric_name, _float_range(item.range)) for item in chosen]
 
 
 def _one_of(known: Sequence[str], sent: object, what: str) -> str:

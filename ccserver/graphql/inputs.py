@@ -40,6 +40,12 @@ class SortDirectionEnum(Enum):
     ASC = "ASC"
 
 
+@strawberry.enum
+class TagMode(Enum):
+    OR = "OR"
+    AND = "AND"
+
+
 @strawberry.input
 class StringInput:
     eq: str | None = UNSET
@@ -54,12 +60,14 @@ class StringInput:
 class IntRange:
     from_: int = strawberry.field(name="from")
     to: int
+    exact: int | None = UNSET
 
 
 @strawberry.input
 class FloatRange:
     from_: float = strawberry.field(name="from")
     to: float
+    exact: float | None = UNSET
 
 
 @strawberry.input
@@ -78,6 +86,8 @@ class MetricStatItem:
 @strawberry.input
 class JobFilter:
     tags: list[ID] | None = UNSET
+    tag_mode: TagMode | None = UNSET
+    tags_not: list[ID] | None = UNSET
     db_id: list[ID] | None = UNSET
     job_id: StringInput | None = UNSET
     array_job_id: int | None = UNSET

@@ -214,6 +214,7 @@ class JobStats:
     num_hwthreads: int | None = strawberry.field(name="numHWThreads")
     num_accelerators: int | None
     stats: list[NamedStats]
+    missing: list[str]
 
 
 @strawberry.type
@@ -288,6 +289,8 @@ class MetricHistoPoint:
     count: int
     min: int | None
     max: int | None
+    min_f: float | None = None
+    max_f: float | None = None
 
 
 @strawberry.type
@@ -356,6 +359,29 @@ class NodeStatesTimed:
     state: str
     counts: list[int]
     times: list[int]
+
+
+@strawberry.type
+class NodeJob:
+    """A job on a node, with what it has of it; `stop` is null while it runs."""
+
+    id: int
+    job_id: int
+    user: str
+    project: str
+    start: int
+    stop: int | None
+    hwthreads: list[int] | None
+    accelerators: list[str] | None
+
+
+@strawberry.type
+class NodeEvent:
+    """From `time` on the scheduler says `state` of the node, the metric store `health`."""
+
+    time: int
+    state: str
+    health: str
 
 
 @strawberry.type

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from datetime import UTC, datetime
-from typing import Any, NewType
+from typing import Annotated, Any, NewType
 
 import strawberry
 from graphql import (
@@ -31,6 +31,8 @@ Time = NewType("Time", int)
 """Unix seconds; RFC 3339 on the wire."""
 SentTime = NewType("SentTime", object)
 """A `Time` argument as it was sent; `arguments.timestamp` reads it."""
+From = Annotated[SentTime, strawberry.argument(name="from")]
+"""The argument `from`, a word that Python keeps for itself."""
 AnyValue = NewType("AnyValue", object)
 NullableFloat = NewType("NullableFloat", float)
 """A number, NaN standing for null. Lists of it are ndarrays and never completed item by item."""

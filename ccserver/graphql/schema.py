@@ -27,6 +27,8 @@ class Query:
     nodes_with_meta: outputs.NodeStateResultList = resolved_by(resolvers.nodes.nodes_with_meta)
     node_states: list[outputs.NodeStates] = resolved_by(resolvers.nodes.node_states)
     node_states_timed: list[outputs.NodeStatesTimed] = resolved_by(resolvers.nodes.node_states_timed)
+    node_jobs: list[outputs.NodeJob] = resolved_by(resolvers.nodes.node_jobs)
+    node_events: list[outputs.NodeEvent] = resolved_by(resolvers.nodes.node_events)
     job: Job | None = resolved_by(resolvers.jobs.job)
     job_metrics: list[outputs.JobMetricWithName] = resolved_by(resolvers.job_metrics.job_metrics)
     job_stats: list[outputs.NamedStats] = resolved_by(resolvers.job_metrics.job_stats)

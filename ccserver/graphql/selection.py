@@ -28,6 +28,16 @@ def selected_fields(info: Info) -> set[str]:
     }
 
 
+def selects(info: Info, *path: str) -> bool:
+    """Whether a field below the result is selected, such as "histMetrics", "data", "maxF"."""
+    raw = info._raw_info
+    nodes = list(raw.field_nodes)
+    for name in path:
+        below = [_fields(node.selection_set.selections, raw) for node in nodes if node.selection_set]
+        nodes = [node for fields in below for node in fields if node.name.value == name]
+    return bool(nodes)
+
+
 def selected_by_aliases(info: Info) -> set[str]:
     """As `selected_fields`, for all root fields of the operation that have the same name together."""
     raw = info._raw_info

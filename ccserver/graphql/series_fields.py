@@ -6,9 +6,8 @@ import numpy as np
 from strawberry import Info, Parent
 
 from ccserver.graphql.fields import per_item
-from ccserver.model.metrics import Series, Statistics, StatisticsSeries
+from ccserver.model.metrics import NO_STATISTICS, Series, StatisticsSeries
 
-NO_STATISTICS = Statistics(0.0, 0.0, 0.0)
 NO_CURVE = np.empty(0, np.float32)
 
 

@@ -168,12 +168,13 @@ def value_histogram(selection: Selection, column: str) -> list[HistogramPoint]:
 
 
 def footprint_histogram(selection: Selection, key: str, peak: float, bins: int) -> list[int]:
+    """As `ccserver.jobs.statistics.footprint_histogram`."""
     if peak <= 0 or bins < 1:
-        return [0] * bins
+        return [0] * (bins + 1)
     values = selection.footprint(key)
     inside = values[(values >= 0) & (values <= peak)]
     places = np.minimum((inside / peak * bins).astype(np.int64), bins - 1)
-    return np.bincount(places, minlength=bins).tolist()  # type: ignore[no-any-return]
+    return [*np.bincount(places, minlength=bins).tolist(), int(np.count_nonzero(values > peak))]
 
 
 # ---- filters
@@ -191,7 +192,7 @@ def _visible(table: JobTable, viewer: Principal | None) -> list[Mask]:
 
 
 def _reaches_outside(one: JobFilter) -> bool:
-    others = (one.tags, one.job_id, one.array_job_id, one.job_name, one.schedule, one.node)
+    others = (one.tags, one.tags_not, one.job_id, one.array_job_id, one.job_name, one.schedule, one.node)
     return any(other is not None for other in others)
 
 
@@ -244,7 +245,11 @@ def _named(table: JobTable, column: str, predicate: Callable[[str], object]) -> 
 
 
 def _range(values: NDArray[Any], bounds: IntRange | FloatRange | None) -> Mask | None:
-    if bounds is None or bounds.from_ < 0 or bounds.to < 0:
+    if bounds is None:
+        return None
+    if bounds.exact is not None:
+        return np.asarray(values == bounds.exact)
+    if bounds.from_ < 0 or bounds.to < 0:
         return None
     above = values >= bounds.from_ if bounds.from_ > 0 else None
     below = values <= bounds.to if bounds.to > 0 else None

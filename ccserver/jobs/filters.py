@@ -21,6 +21,7 @@ from sqlalchemy import (
     false,
     func,
     literal_column,
+    not_,
     or_,
     select,
     true,
@@ -74,10 +75,14 @@ class InvalidOrder(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class IntRange:
-    """Inclusive bounds; 0 leaves a side open, a negative bound switches the range off."""
+    """Inclusive bounds; 0 leaves a side open, a negative bound switches the range off.
+
+    `exact` is the one value wanted, 0 included; the bounds then say nothing.
+    """
 
     from_: int = 0
     to: int = 0
+    exact: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,7 @@ class FloatRange:
 
     from_: float = 0.0
     to: float = 0.0
+    exact: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +113,14 @@ class MetricStatItem:
 
 @dataclass(frozen=True, slots=True)
 class JobFilter:
-    """One element of a filter list; all members of all elements must hold. None: no restriction."""
+    """One element of a filter list; all members of all elements must hold. None: no restriction.
+
+    Of `tags` a job carries one, or all where `every_tag`; of `tags_not` none.
+    """
 
     tags: Sequence[int | str] | None = None
+    every_tag: bool = False
+    tags_not: Sequence[int | str] | None = None
     db_id: Sequence[int | str] | None = None
     job_id: StringInput | None = None
     array_job_id: int | None = None
@@ -252,7 +263,8 @@ def _text_of_host(wanted: StringInput) -> Condition | None:
 
 def _conditions(one: JobFilter, now: float) -> list[Condition]:
     found: list[Condition | None] = [
-        None if one.tags is None else _has_tag(one.tags),
+        None if one.tags is None else _has_every_tag(one.tags) if one.every_tag else _has_tag(one.tags),
+        None if one.tags_not is None else not_(_has_tag(one.tags_not)),
         None if one.db_id is None else job.c.id.in_(integers(one.db_id)),
         None if one.job_id is None else _job_id_condition(one.job_id),
         None if one.array_job_id is None else _array_condition(one.array_job_id),
@@ -311,7 +323,11 @@ def integers(values: Iterable[int | str]) -> list[int]:
 
 
 def _range_condition(column: ColumnElement[Any], bounds: IntRange | FloatRange | None) -> Condition | None:
-    if bounds is None or bounds.from_ < 0 or bounds.to < 0:
+    if bounds is None:
+        return None
+    if bounds.exact is not None:
+        return column == bounds.exact
+    if bounds.from_ < 0 or bounds.to < 0:
         return None
     limits = []
     if bounds.from_ > 0:
@@ -343,6 +359,17 @@ def _footprint_condition(item: MetricStatItem) -> Condition | None:
 
 def _has_tag(tags: Iterable[int | str]) -> Condition:
     return job.c.id.in_(select(jobtag.c.job_id).where(jobtag.c.tag_id.in_(integers(tags))))
+
+
+def _has_every_tag(tags: Iterable[int | str]) -> Condition:
+    wanted = {str(tag).strip() for tag in tags}  # what is no number no job can carry
+    carriers = (
+        select(jobtag.c.job_id)
+        .where(jobtag.c.tag_id.in_(integers(wanted)))
+        .group_by(jobtag.c.job_id)
+        .having(func.count() == len(wanted))
+    )
+    return job.c.id.in_(carriers) if wanted else true()
 
 
 def _job_name() -> ColumnElement[Any]:

@@ -367,6 +367,19 @@ class JobRepository:
         with self.database.read() as connection:
             return connection.execute(query).scalar_one()
 
+    def sample(self, filters: Iterable[JobFilter], viewer: Principal | None, most: int) -> Sequence[Job]:
+        """The matching jobs by start time, or `most` of them at even distances where there are more."""
+        place = func.row_number().over(order_by=(job.c.start_time, job.c.id)) - 1
+        wanted = matching(filters, viewer, self.clock())
+        numbered = select(job.c.id, place.label("place"), func.count().over().label("total")).where(wanted)
+        one = numbered.subquery()
+        # of `total` multiples of `most`, just `most` lie less than `most` above a multiple of `total`
+        chosen = select(one.c.id).where(one.c.place * most % one.c.total < most)
+        query = _ordered(job.c.id.in_(chosen), [job.c.start_time, job.c.id], 0, None)
+        now = self.clock()
+        with self.database.read() as connection:
+            return [job_of_row(row, now) for row in connection.execute(query)]
+
     def iterate(
         self,
         filters: Iterable[JobFilter] | None = None,
@@ -518,6 +531,26 @@ class JobRepository:
         with self.database.read() as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
 
+    def on_host(
+        self, cluster: str, hostname: str, start: int, end: int, viewer: Principal | None
+    ) -> Sequence[Job]:
+        """Jobs that ran on a host at some time from `start` to `end` (unix seconds), by start time."""
+        now = self.clock()
+        ended = job.c.start_time + job.c.duration
+        query = (
+            select(*JOB_COLUMNS)
+            .where(
+                job.c.cluster == cluster,
+                job.c.start_time <= end,
+                or_(in_state("running"), ended >= start),
+                has_host(StringInput(eq=hostname)),
+                visibility(viewer),
+            )
+            .order_by(job.c.start_time, job.c.id)
+        )
+        with self.database.read() as connection:
+            return [job_of_row(row, now) for row in connection.execute(query)]
+
     def partitions(self, cluster: str) -> Sequence[str]:
         """Distinct non-empty partition names of the cluster's jobs."""
         query = select(job.c.cluster_partition).distinct().where(job.c.cluster == cluster)
@@ -623,7 +656,7 @@ class JobRepository:
         peak: float,
         bins: int = 10,
     ) -> Sequence[int]:
-        """Number of jobs per bin of a stored footprint value, bin 1 first."""
+        """Number of jobs per bin of a stored footprint value, bin 1 first, then of those above the peak."""
         filters = list(filters or ())
         found = self._from_columns(
             filters,

@@ -164,9 +164,9 @@ def footprint_histogram(
 ) -> list[int]:
     """Jobs per bin of a stored footprint value from 0 to `peak`, which belongs to the last bin.
 
-    Values above the peak, below 0 and missing ones are not counted.
+    One more number counts those above the peak; those below 0 and without the value are not counted.
     """
-    counts = [0] * bins
+    counts = [0] * (bins + 1)
     if peak <= 0 or bins < 1:
         return counts
     value = footprint_value(key)
@@ -178,6 +178,8 @@ def footprint_histogram(
     )
     for index, count in connection.execute(query):
         counts[min(index, bins - 1)] += count
+    above = select(func.count()).where(and_(condition, value > peak))
+    counts[bins] = connection.execute(above).scalar_one()
     return counts
 
 

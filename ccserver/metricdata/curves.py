@@ -11,14 +11,20 @@ from dataclasses import replace
 import numpy as np
 
 from ccserver.metricdata.scopes import coarsest
-from ccserver.model.metrics import FloatArray, JobData, JobMetric, Series, Statistics, StatisticsSeries
+from ccserver.model.metrics import (
+    NO_STATISTICS,
+    FloatArray,
+    JobData,
+    JobMetric,
+    Series,
+    Statistics,
+    StatisticsSeries,
+)
 from ccserver.model.rounding import round2
 
 STATISTICS_FROM = 8  # series; fewer are drawn one by one
 _VALUES_AT_LEAST = 3  # per point
 NODE_SUMS = ("flops_any", "mem_bw")
-
-ZERO = Statistics(0.0, 0.0, 0.0)
 
 
 def statistics_series(series: Sequence[Series]) -> StatisticsSeries:
@@ -116,7 +122,10 @@ def _points_of(series: StatisticsSeries | None) -> int:
 def _rounded(metric: JobMetric) -> JobMetric:
     return replace(
         metric,
-        series=[replace(series, statistics=rounded(series.statistics or ZERO)) for series in metric.series],
+        series=[
+            replace(series, statistics=rounded(series.statistics or NO_STATISTICS))
+            for series in metric.series
+        ],
     )
 
 
@@ -125,7 +134,7 @@ def _node_sum(host: str, parts: Sequence[Series]) -> Series:
     shortest = min(lengths)
     total = np.full(max(lengths), np.nan, dtype=parts[0].data.dtype)
     total[:shortest] = np.sum([part.data[:shortest] for part in parts], axis=0, dtype=np.float64)
-    statistics = [part.statistics or ZERO for part in parts]
+    statistics = [part.statistics or NO_STATISTICS for part in parts]
     return Series(
         hostname=host,
         data=_frozen(total),

@@ -10,7 +10,7 @@ import numpy as np
 from ccserver.clusters import MetricConfig, SubCluster
 from ccserver.metricdata.errors import MetricDataError
 from ccserver.model.job import Job
-from ccserver.model.metrics import JobData, JobStatistic, Statistics
+from ccserver.model.metrics import NO_STATISTICS, JobData, JobStatistic, Statistics
 from ccserver.model.rounding import round2
 
 log = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ JobStatistics = Mapping[str, Statistics] | Mapping[str, JobStatistic]
 def over_hosts(statistics: Sequence[Statistics]) -> Statistics:
     """Of a running job: mean of the hosts that have data, smallest and largest value; two decimals."""
     if not statistics:
-        return Statistics(0.0, 0.0, 0.0)
+        return NO_STATISTICS
     return Statistics(
         avg=round2(sum(one.avg for one in statistics) / len(statistics)),
         min=round2(min(one.min for one in statistics)),

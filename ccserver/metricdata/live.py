@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ccserver.clusters import Cluster, MetricConfig, SubCluster, Topology
-from ccserver.metricdata.curves import ZERO, freeze
+from ccserver.metricdata.curves import freeze
 from ccserver.metricdata.errors import MetricDataError
 from ccserver.metricdata.scopes import WHOLE_HOST, ComponentQuery, coarser, component_queries
 from ccserver.metricdata.source import Answer, MetricSource
 from ccserver.model.job import Job
-from ccserver.model.metrics import FloatArray, JobData, JobMetric, Series, Statistics
+from ccserver.model.metrics import NO_STATISTICS, FloatArray, JobData, JobMetric, Series, Statistics
 from ccstore.types import Query, ResampleAlgorithm, SeriesResult
 
 log = logging.getLogger(__name__)
@@ -200,7 +200,9 @@ def job_data(answers: Answers) -> JobData:
             metric = JobMetric(planned.metric.unit, result.resolution or planned.metric.timestep, [])
             scopes[planned.scope] = metric
         metric.series.append(
-            Series(planned.host, data(result), statistics(result) or ZERO, component_id(planned, result))
+            Series(
+                planned.host, data(result), statistics(result) or NO_STATISTICS, component_id(planned, result)
+            )
         )
     return found
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ccserver.metricdata.live import PlannedQuery, query_of
 from ccserver.metricdata.source import BlockSource
-from ccserver.model.metrics import Statistics
+from ccserver.model.metrics import NO_STATISTICS, Statistics
 from ccserver.model.rounding import round2
 from ccstore.types import Query
 
@@ -41,7 +41,7 @@ class HostStatistics:
         """Mean of the hosts' averages, smallest, largest; two decimals, 0 without data."""
         hosts = int(self.hosts[job, metric])
         if not hosts:
-            return Statistics(0.0, 0.0, 0.0)
+            return NO_STATISTICS
         return Statistics(
             avg=round2(float(self.averages[job, metric]) / hosts),
             min=round2(float(self.smallest[job, metric])),

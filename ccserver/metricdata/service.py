@@ -23,7 +23,7 @@ from ccserver.metricdata.footprint import JobStatistics
 from ccserver.metricdata.scopes import WHOLE_HOST
 from ccserver.metricdata.source import BlockSource, MetricSource
 from ccserver.model.job import Job
-from ccserver.model.metrics import JobData, JobStatistic, Statistics, Unit
+from ccserver.model.metrics import NO_STATISTICS, JobData, JobStatistic, Statistics, Unit
 from ccstore.types import ResampleAlgorithm
 
 log = logging.getLogger(__name__)
@@ -143,7 +143,7 @@ class MetricData:
             return {
                 name: Statistics(stored[name].avg, stored[name].min, stored[name].max)
                 if name in stored
-                else curves.ZERO
+                else NO_STATISTICS
                 for name in (stored if metrics is None else metrics)
             }
         per_host = self.node_statistics(job, metrics)
@@ -242,7 +242,7 @@ class MetricData:
         if not job.reads_store:
             data = self.stored_data(job)
             return {
-                name: {s.hostname: s.statistics or curves.ZERO for s in scopes["node"].series}
+                name: {s.hostname: s.statistics or NO_STATISTICS for s in scopes["node"].series}
                 for name, scopes in data.items()
                 if "node" in scopes and (metrics is None or name in metrics)
             }
@@ -265,7 +265,8 @@ class MetricData:
             return {
                 name: {
                     scope: [
-                        ScopedStatistic(s.hostname, s.id, s.statistics or curves.ZERO) for s in metric.series
+                        ScopedStatistic(s.hostname, s.id, s.statistics or NO_STATISTICS)
+                        for s in metric.series
                     ]
                     for scope, metric in found.items()
                     if metric.series
@@ -279,7 +280,7 @@ class MetricData:
                 ScopedStatistic(
                     planned.host,
                     live.component_id(planned, series),
-                    curves.rounded(live.statistics(series) or curves.ZERO),
+                    curves.rounded(live.statistics(series) or NO_STATISTICS),
                 )
             )
         return result

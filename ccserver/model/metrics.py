@@ -29,6 +29,10 @@ class Statistics:
     max: float
 
 
+NO_STATISTICS = Statistics(0.0, 0.0, 0.0)
+"""Stands where nothing is known; `is` tells it from zeros that were measured."""
+
+
 @dataclass(frozen=True, slots=True)
 class Series:
     """One measured component. `data[i]` belongs to start + i * timestep; NaN where nothing was stored.

@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, insert, select, true
@@ -90,6 +91,15 @@ class TimedCounts:
     state: str
     times: list[int]
     counts: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """What became of a node at a moment (unix seconds)."""
+
+    time: int
+    state: str
+    health: str
 
 
 def scheduler_state(words: Iterable[str]) -> str:
@@ -218,6 +228,21 @@ class NodeRepository:
                 one.counts.append(count)
         order = HEALTH_STATES if health else SCHEDULER_STATES
         return [series[state] for state in order if state in series]
+
+    def changes(self, cluster: str, hostname: str, start: int, end: int) -> list[StateChange]:
+        """When scheduler or health state of a node changed, after `start` and up to `end` (unix seconds)."""
+        moment = node_state.c.time_stamp
+        query = (
+            select(moment, node_state.c.node_state, node_state.c.health_state)
+            .join(node, node.c.id == node_state.c.node_id)
+            .where(node.c.cluster == cluster, node.c.hostname == hostname)
+        )
+        order = (moment.desc(), node_state.c.id.desc())
+        with self._database.read() as connection:
+            before = connection.execute(query.where(moment <= start).order_by(*order).limit(1)).all()
+            inside = connection.execute(query.where(moment > start, moment <= end).order_by(*order)).all()
+        states = [StateChange(*row) for row in [*before, *reversed(inside)]]
+        return [new for old, new in pairwise(states) if (old.state, old.health) != (new.state, new.health)]
 
     def hostnames(self, cluster: str) -> set[str]:
         """Hosts of the cluster that the table knows."""

@@ -7,7 +7,18 @@ from typing import Any
 from ccserver.model.user import Principal
 from ccserver.rest.web import Web
 
-FEATURES = ["events", "suggest", "views", "tagname", "health"]
+FEATURES = [
+    "events",
+    "suggest",
+    "views",
+    "tagname",
+    "health",
+    "tagmode",
+    "exactzero",
+    "histfloat",
+    "nodejobs",
+    "sample",
+]
 
 
 def boot_payload(web: Web, principal: Principal, page: str, params: dict[str, str]) -> dict[str, Any]:

@@ -11,12 +11,10 @@ from ccserver.clusters import Clusters
 from ccserver.jobs.filters import IntRange, JobFilter, StringInput
 from ccserver.jobs.repository import JobRepository
 from ccserver.model.job import MONITORING_RUNNING, Job
-from ccserver.model.metrics import Statistics
+from ccserver.model.metrics import NO_STATISTICS, Statistics
 from ccserver.tasks.cancelling import stop_when_cancelled
 
 log = logging.getLogger(__name__)
-
-_NOTHING = Statistics(0.0, 0.0, 0.0)  # what a metric without data comes as
 
 MINIMUM_DURATION = 600  # seconds a job must have run
 
@@ -65,7 +63,7 @@ def _refreshed(job: Job, metrics: Sequence[str], metric_data: FootprintSource, r
     stop_when_cancelled()
     try:
         statistics = metric_data.job_statistics(job, metrics)
-        if all(one == _NOTHING for one in statistics.values()):
+        if all(one == NO_STATISTICS for one in statistics.values()):
             raise LookupError("no metric has data")
         job.footprint = metric_data.footprint(job, statistics)
         job.energy_footprint, job.energy = metric_data.energy(job, statistics)

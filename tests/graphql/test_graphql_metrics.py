@@ -109,8 +109,8 @@ def test_scoped_statistics(world: World) -> None:
 
 
 def test_statistics_of_many_jobs_leave_out_the_unreadable(world: World) -> None:
-    query = """{ jobsMetricStats(metrics: ["cpu_load"]) { id jobId startTime duration cluster subCluster
-                 numNodes numHWThreads numAccelerators stats { name data { min avg max } } } }"""
+    query = """{ jobsMetricStats(metrics: ["cpu_load", "nope"]) { id jobId startTime duration cluster
+                 subCluster numNodes numHWThreads numAccelerators missing stats { name data { min avg max } } } }"""
     archive = world.site.archive
     assert isinstance(archive, FileArchive)
     [record] = (archive.root / "tc" / "1" / "002").rglob("meta.json")
@@ -127,7 +127,11 @@ def test_statistics_of_many_jobs_leave_out_the_unreadable(world: World) -> None:
         "numNodes": 1,
         "numHWThreads": 8,
         "numAccelerators": 0,
-        "stats": [{"name": "cpu_load", "data": {"min": 0.2, "avg": 4, "max": 8.1}}],
+        "missing": ["nope"],
+        "stats": [
+            {"name": "cpu_load", "data": {"min": 0.2, "avg": 4, "max": 8.1}},
+            {"name": "nope", "data": {"min": 0, "avg": 0, "max": 0}},
+        ],
     }
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from ccserver.graphql.scalars import rfc3339
-from tests.graphql.graphql_world import NOW, STEPS, World
+from ccserver.nodes.repository import NodeReport
+from tests.graphql.graphql_world import GPU, NOW, STEPS, World
 
 WINDOW = {"from": rfc3339(NOW - 3600), "to": rfc3339(NOW)}
 
@@ -218,6 +219,25 @@ def test_states_over_time(world: World) -> None:
     ]
     assert world.data("sue", query, t="health", s=NOW)["nodeStatesTimed"] == []
     assert world.error("sue", query, t="x") == "unknown Node State Query Type"
+
+
+def test_changes_of_a_node_and_its_jobs(world: World) -> None:
+    nodes = world.site.nodes
+    for later, states in ((60, ("allocated",)), (120, ("down",)), (180, ("down",)), (240, ("idle",))):
+        nodes._clock = lambda later=later: NOW + later
+        nodes.record_states("tc", [NodeReport("c01", states)], None)
+    query = """query($from: Time!, $to: Time!) {
+                 nodeEvents(cluster: "tc", host: "c01", from: $from, to: $to) { time state health }
+                 nodeJobs(cluster: "tc", host: "g1", from: $from, to: $to) {
+                   jobId user start stop hwthreads accelerators } }"""
+    window = {"from": rfc3339(NOW + 60), "to": rfc3339(NOW + 3600)}
+    found = world.data("sue", query, **window)
+    assert found["nodeEvents"] == [
+        {"time": NOW + 120, "state": "down", "health": "full"},
+        {"time": NOW + 240, "state": "idle", "health": "failed"},
+    ]
+    [job] = found["nodeJobs"]
+    assert (job["jobId"], job["stop"], job["accelerators"]) == (1004, None, [GPU])
 
 
 def test_allocated_nodes(world: World) -> None:

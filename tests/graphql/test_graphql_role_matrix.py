@@ -51,6 +51,14 @@ QUERIES: dict[str, tuple[str, Mapping[str, str]]] = {
     "nodesWithMeta": ("nodesWithMeta { count }", only("root", "sue", others=UNKNOWN_ROLE)),
     "nodeStates": ("nodeStates { count }", only("root", "sue", others=UNKNOWN_ROLE)),
     "nodeStatesTimed": ('nodeStatesTimed(type: "node") { state }', only("root", "sue", others=UNKNOWN_ROLE)),
+    "nodeJobs": (
+        f'nodeJobs(cluster: "tc", host: "c01", {WINDOW}) {{ id }}',
+        only("root", "sue", others=UNKNOWN_ROLE),
+    ),
+    "nodeEvents": (
+        f'nodeEvents(cluster: "tc", host: "c01", {WINDOW}) {{ time }}',
+        only("root", "sue", others=UNKNOWN_ROLE),
+    ),
     "job": ("job(id: $job) { id }", BOBS_JOB),
     "jobMetrics": ("jobMetrics(id: $job) { name }", BOBS_JOB),
     "jobStats": ('jobStats(id: $job, metrics: ["cpu_load"]) { name }', BOBS_JOB),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -107,8 +109,41 @@ def test_strange_metric_names_are_left_out(world: World) -> None:
 
 
 def test_labels_are_whole_numbers() -> None:
-    points = histogram_points([1] * 10, 8.0)
+    points = histogram_points([1] * 11, 8.0)
     assert {(point.min, point.max) for point in points} == {(0, 0)}
+    assert [point.max_f for point in points] == pytest.approx([0.8 * bin for bin in range(1, 11)])
+
+
+def test_who_asks_for_exact_edges_gets_what_lies_above_the_peak(world: World) -> None:
+    world.site.jobs.insert_all([job(1007, "bob", ["c01"], duration=60, footprint={"mem_used_max": 200.0})])
+    query = """{ jobsStatistics(metrics: ["mem_used"], numMetricBins: 2) { histMetrics { data {
+                 bin min max count EDGES } } } }"""
+    ask = lambda edges: world.data("root", query.replace("EDGES", edges))["jobsStatistics"][0]  # noqa: E731
+    assert [point["bin"] for point in ask("")["histMetrics"][0]["data"]] == [1, 2]
+    first, second, above = ask("minF maxF")["histMetrics"][0]["data"]
+    assert (first["minF"], first["maxF"], second["maxF"]) == (0, 32, 64)
+    assert above == {"bin": 3, "min": 64, "max": None, "count": 1, "minF": 64, "maxF": None}
+
+
+def test_tags_are_combined_and_zero_can_be_asked_for(world: World) -> None:
+    query = """query($f: [JobFilter!]) { jobs(filter: $f) { items { jobId } } }"""
+    ids = [job["id"] for job in world.data("root", "{ jobs { items { id } } }")["jobs"]["items"]]
+    tags = [
+        world.data("root", f'mutation {{ createTag(type: "t", name: "{name}", scope: "global") {{ id }} }}')
+        for name in "ab"
+    ]
+    a, b = (tag["createTag"]["id"] for tag in tags)
+    add = "mutation($job: ID!, $tags: [ID!]!) { addTagsToJob(job: $job, tagIds: $tags) { id } }"
+    world.data("root", add, job=ids[0], tags=[a, b])
+    world.data("root", add, job=ids[1], tags=[a])
+
+    def count(**filter: object) -> int:
+        return len(world.data("root", query, f=[filter])["jobs"]["items"])
+
+    assert count(tags=[a, b]) == count(tags=[a, b], tagMode="OR") == 2
+    assert count(tags=[a, b], tagMode="AND") == 1
+    assert count(tagsNot=[b]) == len(ids) - 1
+    assert count(numAccelerators={"from": 0, "to": 0, "exact": 0}) == len(ids) - 1
 
 
 def test_footprints_of_finished_jobs(world: World) -> None:
@@ -157,6 +192,10 @@ def test_too_many_jobs_for_an_analysis(world: World, query: str, monkeypatch: py
     world.data("root", query)
     monkeypatch.setattr(analysis, "MOST_JOBS", 4)
     assert "too many jobs matched (max: 4)" in world.error("root", query)
+    monkeypatch.setattr(analysis, "MOST_JOBS", 2)
+    sampled = world.data("root", re.sub(r"\) \{ m|\) \}", lambda end: ", sample: true" + end[0], query))
+    if "jobsFootprints" in sampled:
+        assert len(sampled["jobsFootprints"]["metrics"][0]["data"]) == 2
 
 
 def test_points_outside_the_bounds_and_gaps_are_skipped() -> None:

@@ -40,7 +40,11 @@ def text_matches(text: str | None, wanted: StringInput | None) -> bool:
 
 
 def in_range(value: float | None, bounds: IntRange | FloatRange | None) -> bool:
-    if bounds is None or bounds.from_ < 0 or bounds.to < 0:
+    if bounds is None:
+        return True
+    if bounds.exact is not None:
+        return value == bounds.exact
+    if bounds.from_ < 0 or bounds.to < 0:
         return True
     if bounds.from_ == 0 and bounds.to == 0:
         return True
@@ -62,7 +66,8 @@ def in_time(value: int, bounds: TimeRange | None, now: int) -> bool:
 def matches(job: Job, tags: set[int], one: JobFilter, now: int, stored_duration: int) -> bool:
     name = (job.metadata or {}).get("jobName")
     checks = [
-        one.tags is None or bool(tags & set(one.tags)),
+        one.tags is None or (tags >= set(one.tags) if one.every_tag else bool(tags & set(one.tags))),
+        one.tags_not is None or not tags & set(one.tags_not),
         one.db_id is None or str(job.id) in [str(id) for id in one.db_id],
         text_matches(str(job.job_id), one.job_id),
         one.array_job_id is None or job.array_job_id == one.array_job_id,
@@ -113,12 +118,15 @@ def totals(
 
 
 def footprint_bins(jobs: Iterable[Job], key: str, peak: float, bins: int) -> list[int]:
-    counts = [0] * bins
+    counts = [0] * (bins + 1)
     for job in jobs:
         value = (job.footprint or {}).get(key)
-        if value is None or value < 0 or value > peak:
+        if value is None or value < 0:
             continue
-        counts[bins - 1 if value == peak else math.floor(value / peak * bins)] += 1
+        if value > peak:
+            counts[bins] += 1
+        else:
+            counts[bins - 1 if value == peak else math.floor(value / peak * bins)] += 1
     return counts
 
 

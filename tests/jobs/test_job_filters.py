@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -93,12 +94,12 @@ sparse_strings = st.one_of(
 )
 int_ranges = st.builds(
     IntRange, from_=st.sampled_from([-1, 0, 1, 2, 3, 300, 7200]), to=st.sampled_from([-5, 0, 1, 2, 8, 3600])
-)
+) | st.builds(IntRange, exact=st.sampled_from([0, 1, 300]))
 float_ranges = st.builds(
     FloatRange,
     from_=st.sampled_from([-1.0, 0.0, 1.0, 2.5]),
     to=st.sampled_from([-1.0, 0.0, 9.99, 10.0, 50.0]),
-)
+) | st.builds(FloatRange, exact=st.sampled_from([0.0, 0.5, 100.0]))
 moments = st.none() | st.sampled_from(AGES).map(lambda age: NOW - age + 0.75)
 time_ranges = st.builds(
     TimeRange,
@@ -108,6 +109,7 @@ time_ranges = st.builds(
 )
 members = {
     "tags": st.lists(st.integers(1, 4), max_size=3),
+    "tags_not": st.lists(st.integers(1, 4), max_size=3),
     "db_id": st.lists(st.integers(1, 10).map(str) | st.just("x"), max_size=5),
     "job_id": sparse_strings,
     "array_job_id": st.sampled_from([0, 5, 6]),
@@ -132,7 +134,7 @@ members = {
 }
 one_member = st.sampled_from(sorted(members)).flatmap(
     lambda name: members[name].map(lambda value: JobFilter(**{name: value}))
-)
+) | st.builds(JobFilter, tags=members["tags"], every_tag=st.just(True))
 filter_lists = st.lists(one_member, min_size=1, max_size=2) | st.sampled_from([[], [JobFilter()]])
 
 
@@ -282,8 +284,19 @@ def test_footprint_histograms(
     sample: Sample, key: str, peak: float, bins: int, filters: list[JobFilter]
 ) -> None:
     found = sample.repository.footprint_histogram(filters, None, key, peak, bins)
-    expected = naive.footprint_bins(sample.matching(filters), key, peak, bins) if peak else [0] * bins
+    expected = naive.footprint_bins(sample.matching(filters), key, peak, bins) if peak else [0] * (bins + 1)
     assert found == expected
+
+
+@pytest.mark.parametrize("most", [1, 3, 7, 79, 80, 500])
+def test_a_sample_is_spread_evenly(sample: Sample, most: int) -> None:
+    everything = [job.id for job in sorted(sample.jobs, key=lambda job: (job.start_time, job.id))]
+    found = [job.id for job in sample.repository.sample([], None, most)]
+    assert len(found) == min(most, len(everything))
+    places = [everything.index(id) for id in found]
+    steps = {after - before for before, after in pairwise(places)}
+    assert places[0] == 0
+    assert not steps or max(steps) - min(steps) <= 1
 
 
 @pytest.mark.parametrize("column", ["num_nodes", "num_hwthreads", "num_acc"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -21,9 +22,14 @@ MOST_CELLS = 1_000_000
 FLOPS, BANDWIDTH = "flops_any", "mem_bw"
 
 
-def jobs_footprints(info: Info, metrics: list[str], filter: list[JobFilter] | None = UNSET) -> object:
+def jobs_footprints(
+    info: Info,
+    metrics: list[str],
+    filter: list[JobFilter] | None = UNSET,
+    sample: bool | None = UNSET,
+) -> object:
     request = request_of(info)
-    jobs = _jobs_with_data(request, filter)
+    jobs = _jobs_with_data(request, filter, sample)
     values = np.full((len(metrics), len(jobs)), np.nan)
     for column, averages in enumerate(request.site.metric_data.averages_of_jobs(jobs, metrics)):
         request.check_wanted()
@@ -51,6 +57,7 @@ def roofline_heatmap(
     min_y: float,
     max_x: float,
     max_y: float,
+    sample: bool | None = UNSET,
 ) -> object:
     request = request_of(info)
     if rows < 1 or cols < 1 or rows * cols > MOST_CELLS:
@@ -60,7 +67,7 @@ def roofline_heatmap(
     x_bounds = math.log10(min_x), math.log10(max_x)
     y_bounds = math.log10(min_y), math.log10(max_y)
     counts = np.zeros((rows, cols), np.int64)
-    for job in _jobs_with_data(request, filter):
+    for job in _jobs_with_data(request, filter, sample):
         request.check_wanted()
         data = request.site.metric_data.job_data(job, [FLOPS, BANDWIDTH], ["node"], 0)
         flops, bandwidth = (data.get(name, {}).get("node") for name in (FLOPS, BANDWIDTH))
@@ -93,11 +100,17 @@ def count_points(
     np.add.at(counts, (row[fits], column[fits]), 1)
 
 
-def _jobs_with_data(request: Request, filter: list[JobFilter] | None) -> list[Job]:
-    """The matching jobs that were monitored. GraphQLError when more than 500 match."""
-    found = request.site.jobs.list(
-        arguments.job_filters(filter), request.job_viewer, page=1, items_per_page=MOST_JOBS + 1
-    )
+def _jobs_with_data(request: Request, filter: list[JobFilter] | None, sample: bool | None) -> list[Job]:
+    """The matching jobs that were monitored.
+
+    Of more than 500 some at even distances in the order of their start where `sample`, else GraphQLError.
+    """
+    wanted, jobs = arguments.job_filters(filter), request.site.jobs
+    found: Sequence[Job]
+    if arguments.given(sample):
+        found = jobs.sample(wanted, request.job_viewer, MOST_JOBS)
+    else:
+        found = jobs.list(wanted, request.job_viewer, page=1, items_per_page=MOST_JOBS + 1)
     if len(found) > MOST_JOBS:
         raise GraphQLError(f"too many jobs matched (max: {MOST_JOBS})")
     return [job for job in found if job.monitoring_status not in (MONITORING_DISABLED, MONITORING_FAILED)]

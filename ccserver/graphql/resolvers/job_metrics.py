@@ -12,10 +12,9 @@ from ccserver.graphql.inputs import JobFilter
 from ccserver.graphql.request import Request, request_of
 from ccserver.graphql.resolvers.jobs import find_job
 from ccserver.graphql.scalars import MetricScope
-from ccserver.graphql.series_fields import NO_STATISTICS
 from ccserver.jobs.filters import Order
 from ccserver.model.job import Job
-from ccserver.model.metrics import SCOPES, JobData, Statistics
+from ccserver.model.metrics import NO_STATISTICS, SCOPES, JobData, Statistics
 
 EVERYTHING = -1
 
@@ -91,6 +90,7 @@ def _job_stats(
         num_hwthreads=job.num_hwthreads,
         num_accelerators=job.num_acc,
         stats=named_statistics(statistics, names),
+        missing=[name for name in names if statistics.get(name, NO_STATISTICS) is NO_STATISTICS],
     )
 
 

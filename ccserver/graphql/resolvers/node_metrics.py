@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import strawberry
 from graphql import GraphQLError
 from strawberry import UNSET, Info
 
@@ -16,14 +15,12 @@ from ccserver.graphql.inputs import NodeFilter, PageRequest, StringInput
 from ccserver.graphql.node_texts import NodeTexts
 from ccserver.graphql.request import Request, request_of
 from ccserver.graphql.resolvers.job_metrics import coarsest_resolution, named_metrics
-from ccserver.graphql.scalars import MetricScope, SchedulerState, SentTime
+from ccserver.graphql.scalars import From, MetricScope, SchedulerState, SentTime
 from ccserver.model.metrics import SCOPES, JobMetric
 
 if TYPE_CHECKING:
     from ccserver.clusters import Cluster
     from ccserver.nodes.repository import NodeState
-
-From = Annotated[SentTime, strawberry.argument(name="from")]
 
 ANY_STATE, NOT_IN_TABLE = "all", "notindb"
 

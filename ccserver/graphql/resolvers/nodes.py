@@ -10,7 +10,7 @@ from strawberry import ID, UNSET, Info
 from ccserver.graphql import arguments, outputs
 from ccserver.graphql.inputs import NodeFilter, OrderByInput
 from ccserver.graphql.request import Request, request_of
-from ccserver.graphql.scalars import AnyValue, MonitoringState, SchedulerState
+from ccserver.graphql.scalars import AnyValue, From, MonitoringState, SchedulerState, SentTime
 
 if TYPE_CHECKING:
     from ccserver.nodes.repository import NodeState
@@ -49,6 +49,31 @@ def node_states_timed(info: Info, type: str, filter: list[NodeFilter] | None = U
     if type not in ("node", "health"):
         raise GraphQLError("unknown Node State Query Type")
     return request.site.nodes.counts_over_time(arguments.node_filters(filter), health=type == "health")
+
+
+def node_jobs(info: Info, cluster: str, host: str, from_: From, to: SentTime) -> object:
+    request = _staff_request(info)
+    start, end = arguments.timestamp(from_), arguments.timestamp(to)
+    return [
+        outputs.NodeJob(
+            id=job.id,
+            job_id=job.job_id,
+            user=job.user,
+            project=job.project,
+            start=job.start_time,
+            stop=None if job.state == "running" else job.start_time + job.duration,
+            hwthreads=part.hwthreads,
+            accelerators=part.accelerators,
+        )
+        for job in request.site.jobs.on_host(cluster, host, start, end, request.job_viewer)
+        for part in job.resources
+        if part.hostname == host
+    ]
+
+
+def node_events(info: Info, cluster: str, host: str, from_: From, to: SentTime) -> object:
+    nodes = _staff_request(info).site.nodes
+    return nodes.changes(cluster, host, arguments.timestamp(from_), arguments.timestamp(to))
 
 
 def _staff_request(info: Info) -> Request:

@@ -16,7 +16,7 @@ from strawberry import UNSET, Info
 from ccserver.graphql import arguments, outputs
 from ccserver.graphql.inputs import Aggregate, JobFilter, PageRequest, SortByAggregate
 from ccserver.graphql.request import Request, request_of
-from ccserver.graphql.selection import selected_by_aliases, selected_fields
+from ccserver.graphql.selection import selected_by_aliases, selected_fields, selects
 from ccserver.jobs import filters
 from ccserver.model.job import MONITORING_DISABLED, MONITORING_FAILED
 
@@ -60,6 +60,8 @@ class Overall:
     duration_bins: str
     metrics: list[str]
     metric_bins: int
+    open_bin: bool
+    """Whether a last point counts what lies above the peak; parity clients know none."""
     id: str = ""
     name: str = ""
     _viewer: Any = field(init=False)
@@ -118,7 +120,7 @@ class Overall:
             metric=metric,
             unit=f"{known.unit.prefix}{known.unit.base}" if known else "",
             stat=stat,
-            data=histogram_points(counts, peak),
+            data=histogram_points(counts, peak, self.open_bin),
         )
 
     def _live(self) -> list[outputs.MetricHistoPoints]:
@@ -145,10 +147,11 @@ class Overall:
     def _live_histogram(self, metric: str, values: Sequence[float]) -> outputs.MetricHistoPoints:
         clusters = self.request.site.clusters
         known = next((one for one in clusters.global_metrics(restricted=False) if one.name == metric), None)
-        points = histogram_points([0] * self.metric_bins, peak_of(clusters, metric, self._cluster))
+        peak = peak_of(clusters, metric, self._cluster)
+        points = histogram_points([0] * (self.metric_bins + 1), peak, self.open_bin)
         for value in values:
             for point in points:
-                if not math.isnan(value) and (point.min or 0) <= math.floor(value) < (point.max or 0):
+                if not math.isnan(value) and self._inside(value, point):
                     point.count += 1
         return outputs.MetricHistoPoints(
             metric=metric,
@@ -156,6 +159,11 @@ class Overall:
             stat=None,
             data=points,
         )
+
+    def _inside(self, value: float, point: outputs.MetricHistoPoint) -> bool:
+        if self.open_bin:
+            return (point.min_f or 0) <= value < (math.inf if point.max_f is None else point.max_f)
+        return (point.min or 0) <= math.floor(value) < (point.max or 0)
 
     @property
     def _cluster(self) -> str | None:
@@ -190,6 +198,7 @@ def jobs_statistics(
             duration_bins=DEFAULT_DURATION_BINS if durations is None else durations,
             metrics=arguments.given(metrics) or [],
             metric_bins=_bins(DEFAULT_METRIC_BINS if bins is None else bins),
+            open_bin=any(selects(info, "histMetrics", "data", name) for name in ("minF", "maxF")),
         )
     ]
 
@@ -200,13 +209,29 @@ def peak_of(clusters: Clusters, metric: str, cluster: str | None) -> float:
     return peaks.get(cluster or "", 0.0) or max(peaks.values(), default=0.0)
 
 
-def histogram_points(counts: Sequence[int], peak: float) -> list[outputs.MetricHistoPoint]:
-    """Bins from 1 with whole-number labels; a peak smaller than the number of bins labels all of them 0."""
-    step = int(peak) // len(counts) if counts else 0
-    return [
-        outputs.MetricHistoPoint(bin=bin, count=count, min=step * (bin - 1), max=step * bin)
-        for bin, count in enumerate(counts, 1)
-    ]
+def histogram_points(
+    counts: Sequence[int], peak: float, open_bin: bool = False
+) -> list[outputs.MetricHistoPoint]:
+    """Bins from 1; the last of `counts` is of what lies above the peak, a point of its own if `open_bin`.
+
+    Whole-number labels: a peak smaller than the number of bins labels all of them 0.
+    """
+    *inside, above = counts
+    step, width = int(peak) // len(inside), peak / len(inside)
+    points = [
+        outputs.MetricHistoPoint(
+            bin=bin, count=count, min=step * (bin - 1), max=step * bin,
+            min_f=width * (bin - 1), max_f=width * bin,
+        )
+        for bin, count in enumerate(inside, 1)
+    ]  # fmt: skip
+    if open_bin:
+        points.append(
+            outputs.MetricHistoPoint(
+                bin=len(inside) + 1, count=above, min=int(peak), max=None, min_f=peak, max_f=None
+            )
+        )
+    return points
 
 
 def _groups(
