@@ -37,11 +37,13 @@ export interface ParsedFilters {
 export interface Range {
   from: number; // 0: open
   to: number; // 0: open
+  /** The one value wanted; the bounds then say nothing. It alone can ask for 0. */
+  exact?: number;
 }
 
 const isNumber = (text: string): boolean => /^\d{1,15}$/.test(text);
 
-/** `a-b`, `lessthan-n` or `morethan-n`; decimals where `decimal`. */
+/** `a-b`, `lessthan-n`, `morethan-n` or `exactly-n`; decimals where `decimal`. */
 export function parseRange(text: string, decimal = false): Range | undefined {
   const digits = decimal ? "\\d+(?:\\.\\d+)?(?:[eE][+-]?\\d+)?" : "\\d+";
   const between = new RegExp(`^(${digits})-(${digits})$`).exec(text);
@@ -49,13 +51,16 @@ export function parseRange(text: string, decimal = false): Range | undefined {
     const range = { from: Number(between[1]), to: Number(between[2]) };
     return range.to && range.to < range.from ? undefined : range;
   }
+  const exactly = new RegExp(`^exactly-(${digits})$`).exec(text);
+  if (exactly) return { from: 0, to: 0, exact: Number(exactly[1]) };
   const open = new RegExp(`^(less|more)than-(${digits})$`).exec(text);
   if (!open) return undefined;
   return open[1] === "less" ? { from: 0, to: Number(open[2]) } : { from: Number(open[2]), to: 0 };
 }
 
 /** The other way round; undefined when both ends are open. */
-export function writeRange({ from, to }: Range): string | undefined {
+export function writeRange({ from, to, exact }: Range): string | undefined {
+  if (exact !== undefined) return `exactly-${exact}`;
   if (!from && !to) return undefined;
   if (!from) return `lessthan-${to}`;
   return to ? `${from}-${to}` : `morethan-${from}`;
@@ -125,10 +130,9 @@ export function parseFilters(params: URLSearchParams): ParsedFilters {
   take("jobId", (values) => (values.every(isNumber) ? { jobId: textFilter(values, how("jobIdMatch", "eq")) } : undefined));
   take("arrayJobId", ([text = ""]) => (isNumber(text) ? { arrayJobId: Number(text) } : undefined));
   take("dbId", (values) => (values.every(isNumber) ? { dbId: values } : undefined));
-  const everyTag = params.get("tagMode") === "and";
-  const tags = params.getAll("tag").filter((value) => value !== "");
-  if (everyTag && tags.every(isNumber)) filters.push(...tags.map((tag) => ({ tags: [tag] })));
-  else take("tag", (values) => (values.every(isNumber) ? { tags: values } : undefined));
+  const tagMode = params.get("tagMode") === "and" ? { tagMode: "AND" as const } : {};
+  take("tag", (values) => (values.every(isNumber) ? { tags: values, ...tagMode } : undefined));
+  take("tagNot", (values) => (values.every(isNumber) ? { tagsNot: values } : undefined));
   take("node", ([text = ""]) => ({ node: textFilter([text], how("nodeMatch", "eq")) }));
   int("numNodes");
   int("numHWThreads");
@@ -156,6 +160,7 @@ export const FILTER_KEYS = [
   "startTime",
   "duration",
   "tag",
+  "tagNot",
   "user",
   "project",
   "jobName",
@@ -190,6 +195,7 @@ const LABELS: Record<FilterKey, string> = {
   startTime: "started",
   duration: "duration",
   tag: "tag",
+  tagNot: "without tag",
   user: "user",
   project: "project",
   jobName: "job name",
@@ -207,6 +213,7 @@ const LABELS: Record<FilterKey, string> = {
 export const labelOf = (key: FilterKey): string => LABELS[key];
 
 const describeRange = (range: Range, say: (value: number) => string): string => {
+  if (range.exact !== undefined) return `exactly ${say(range.exact)}`;
   if (!range.from) return `up to ${say(range.to)}`;
   return range.to ? `${say(range.from)} to ${say(range.to)}` : `from ${say(range.from)}`;
 };

@@ -13,5 +13,8 @@ export function writableScopes(): { value: string; label: string }[] {
   return scopes;
 }
 
+/** Deleting and renaming a tag touches every job that carries it: more than attaching it. */
+export const mayDelete = (tag: Tag): boolean => (tag.scope === "admin" || tag.scope === "global" ? atLeast(LEVEL.admin) : mayWrite(tag));
+
 export const mayWrite = (tag: Tag): boolean =>
   tag.scope === "admin" ? atLeast(LEVEL.admin) : tag.scope === "global" ? atLeast(LEVEL.support) : tag.scope === "private" || tag.scope === boot.user.username;

@@ -1,3 +1,4 @@
+import { hasFeature } from "./boot";
 import { query } from "./client";
 import { graphql, type ResultOf, type Scope } from "./graphql";
 
@@ -119,9 +120,20 @@ const JobsOnQuery = graphql(`
   }
 `);
 
+const EventsQuery = graphql(`
+  query NodeEvents($cluster: String!, $host: String!, $from: Time!, $to: Time!) {
+    nodeEvents(cluster: $cluster, host: $host, from: $from, to: $to) {
+      time
+      state
+      health
+    }
+  }
+`);
+
 export type NodeItem = ResultOf<typeof ListQuery>["nodeMetricsList"]["items"][number];
 export type NodeMetric = NodeItem["metrics"][number];
 export type JobOnNode = ResultOf<typeof JobsOnQuery>["jobs"]["items"][number];
+export type NodeEvent = ResultOf<typeof EventsQuery>["nodeEvents"][number];
 export type NodeReport = ResultOf<typeof StatesQuery>["nodesWithMeta"]["items"][number];
 
 export interface Window {
@@ -177,6 +189,13 @@ export async function listNodes(
 export async function nodeReports(cluster: string, signal?: AbortSignal): Promise<NodeReport[]> {
   const filter = [{ cluster: { eq: cluster } }];
   return (await query(StatesQuery, { filter }, signal ? { signal, fresh: true } : { fresh: true })).nodesWithMeta.items;
+}
+
+/** When scheduler or health state of a node changed; nothing where the server keeps no such record. */
+export async function nodeEvents(cluster: string, host: string, window: Window, signal: AbortSignal): Promise<NodeEvent[]> {
+  if (!hasFeature("nodejobs")) return [];
+  const variables = { cluster, host, from: iso(window.from), to: iso(window.to) };
+  return (await query(EventsQuery, variables, { signal, fresh: true })).nodeEvents;
 }
 
 export interface StateHistory {

@@ -72,10 +72,9 @@ const TotalsQuery = graphql(`
         unit
         stat
         data {
-          bin
           count
-          min
-          max
+          minF
+          maxF
         }
       }
     }
@@ -94,13 +93,13 @@ const UserQuery = graphql(`
 
 const RooflineQuery = graphql(`
   query JobsRoofline($filter: [JobFilter!]!, $rows: Int!, $cols: Int!, $minX: Float!, $minY: Float!, $maxX: Float!, $maxY: Float!) {
-    rooflineHeatmap(filter: $filter, rows: $rows, cols: $cols, minX: $minX, minY: $minY, maxX: $maxX, maxY: $maxY)
+    rooflineHeatmap(filter: $filter, rows: $rows, cols: $cols, minX: $minX, minY: $minY, maxX: $maxX, maxY: $maxY, sample: true)
   }
 `);
 
 const FootprintsQuery = graphql(`
   query Footprints($metrics: [String!]!, $filter: [JobFilter!]) {
-    jobsFootprints(metrics: $metrics, filter: $filter) {
+    jobsFootprints(metrics: $metrics, filter: $filter, sample: true) {
       timeWeights {
         nodeHours
         accHours
@@ -126,6 +125,7 @@ const CompareQuery = graphql(`
       numNodes
       numHWThreads
       numAccelerators
+      missing
       stats {
         name
         data {

@@ -28,7 +28,8 @@ export function durationBars(totals: Totals, kind: string, href: (from: number, 
 const FEW = 40; // different sizes shown one by one
 
 /** Counts per size of a job; many different sizes are put together in powers of two. */
-export function sizeBars(points: { value: number; count: number }[], href: (from: number, to: number) => string): Bar[] {
+export function sizeBars(points: { value: number; count: number }[], link: (filter: string) => string): Bar[] {
+  const href = (from: number, to: number): string => link(to ? `${from}-${to}` : "exactly-0");
   const known = points.filter((point) => point.count > 0).sort((a, b) => a.value - b.value);
   const largest = known.at(-1)?.value ?? 0;
   if (!known.length) return [];
@@ -44,20 +45,17 @@ export function sizeBars(points: { value: number; count: number }[], href: (from
     bars.push({ from, to, count: known.filter((point) => point.value >= from && point.value <= to).reduce((sum, point) => sum + point.count, 0), href: href(from, to) });
   }
   const none = known.find((point) => point.value === 0);
-  return none ? [{ from: 0, to: 0, count: none.count }, ...bars] : bars;
+  return none ? [{ from: 0, to: 0, count: none.count, href: href(0, 0) }, ...bars] : bars;
 }
 
-/** Equal parts of 0..peak; the server gives the edges as whole numbers, so they are computed here. */
-export function metricBars(points: { bin: number | null; count: number; max: number | null }[], bins: number, peak: number, href: (from: number, to: number) => string): Bar[] {
-  const counts = new Map(points.map((point) => [point.bin ?? 0, point.count]));
-  const width = peak / bins;
-  const bars: Bar[] = Array.from({ length: bins }, (_, index) => ({
-    from: index * width,
-    to: (index + 1) * width,
-    count: counts.get(index + 1) ?? 0,
-    href: href(index * width, (index + 1) * width),
-  }));
-  const beyond = [...counts].filter(([bin]) => bin > bins).reduce((sum, [, value]) => sum + value, 0);
-  if (beyond) bars.push({ from: peak, to: undefined, count: beyond });
-  return bars;
+/** Equal parts of 0..peak; the open one above stands only where a job is in it. `href` takes the filter of a bar. */
+export function metricBars(points: { count: number; minF: number | null; maxF: number | null }[], href: (filter: string) => string): Bar[] {
+  const plain = (value: number): string => String(Number(value.toPrecision(6)));
+  return points
+    .filter((point) => point.maxF !== null || point.count)
+    .map(({ minF, maxF, count }) => {
+      const from = minF ?? 0;
+      const filter = maxF === null ? `morethan-${plain(from)}` : from ? `${plain(from)}-${plain(maxF)}` : `lessthan-${plain(maxF)}`;
+      return { from, to: maxF ?? undefined, count, href: href(filter) };
+    });
 }

@@ -60,17 +60,17 @@ export function heatText(fraction: number): string {
   return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 ? "#000000" : "#ffffff";
 }
 
-/** Colours that follow the keys, so that they stay the same on every refresh; names of theme colours. */
-export function keyColours(keys: string[]): Map<string, string> {
-  const taken = new Map<number, string>();
-  const found = new Map<string, string>();
-  for (const key of [...keys].sort()) {
+/** Colours that follow the keys; names of theme colours. Those of `before` stay, whoever comes or goes. */
+export function keyColours(keys: string[], before: Map<string, string>): Map<string, string> {
+  const found = new Map([...before].filter(([key]) => keys.includes(key)));
+  const taken = new Set([...found.values()].map((colour) => Number(colour.slice("share-".length)) - 1));
+  for (const key of keys.filter((key) => !found.has(key)).sort()) {
     let hash = 0;
     for (let index = 0; index < key.length; index += 1) hash = (hash * 31 + key.charCodeAt(index)) >>> 0;
     let place = hash % SHARE_COLOURS;
     // Two keys of one plot get two colours while there are enough.
     for (let tries = 0; taken.has(place) && tries < SHARE_COLOURS; tries += 1) place = (place + 1) % SHARE_COLOURS;
-    taken.set(place, key);
+    taken.add(place);
     found.set(key, `share-${place + 1}`);
   }
   return found;
