@@ -1,4 +1,4 @@
-"""Analysis, compare, tags and one user on the computing centre. Contract: spec/web-ui.md 6.3, 6.6 to 6.8, 10."""
+"""Analysis, compare, tags and one user. Contract: spec/web-ui.md 6.3, 6.6 to 6.8, 10."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Where this interface differs from the one people know, one test a line; the rest of the list is named `diff_NN`
-beside the views it belongs to. Contract: spec/web-ui.md 8.
+"""Where this interface differs from the one people know. Contract: spec/web-ui.md 8.
+
+Every line of that list has a test named `diff_NN`; those missing here stand beside the views they belong to.
 """
 
 from __future__ import annotations
@@ -83,7 +84,8 @@ def test_diff_12_rooflines_show_all_subclusters_and_legends_cover_no_data(
 
 
 SWATCHES = """plot => {
-    const colours = [...plot.querySelectorAll("svg[data-plot] path")].map(slice => getComputedStyle(slice).fill);
+    const colours = [...plot.querySelectorAll("svg[data-plot] path")]
+        .map(slice => getComputedStyle(slice).fill);
     const rows = [...plot.querySelectorAll("tbody tr")].map(row => [
         row.querySelector("th").textContent, getComputedStyle(row.querySelector(".swatch")).backgroundColor]);
     return {colours, rows};
@@ -128,7 +130,7 @@ def test_diff_13_colours_follow_the_key_and_suit_the_colour_blind(visit: OpenPag
 
 
 def fail(route: Route) -> None:
-    """Answers what the analysis view asks besides totals with an error, everything else as the server does."""
+    """An error for what the analysis view asks besides totals; the rest is answered by the server."""
     body = route.request.post_data or ""
     if "rooflineHeatmap" in body or "jobsFootprints" in body:
         route.fulfill(json={"errors": [{"message": "out of luck"}], "data": None})

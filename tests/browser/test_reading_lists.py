@@ -93,7 +93,8 @@ def test_alerts_name_jobs_far_off_and_can_be_put_off(open_page: OpenPage, site: 
     alert = page.get_by_test_id("alert-node:small:g02")
     expect(alert).to_contain_text("marked down by the scheduler")
     expect(alert.get_by_role("link")).to_have_attribute("href", "/monitoring/node/small/g02")
-    alert.get_by_role("button").click()
+    with page.expect_response(lambda answer: "updateConfiguration" in (answer.request.post_data or "")):
+        alert.get_by_role("button").click()
     expect(alert).to_have_count(0)
     page.get_by_label("1 ignored for a day").check()
     with page.expect_response(lambda answer: "updateConfiguration" in (answer.request.post_data or "")):

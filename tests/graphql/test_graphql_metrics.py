@@ -110,7 +110,8 @@ def test_scoped_statistics(world: World) -> None:
 
 def test_statistics_of_many_jobs_leave_out_the_unreadable(world: World) -> None:
     query = """{ jobsMetricStats(metrics: ["cpu_load", "nope"]) { id jobId startTime duration cluster
-                 subCluster numNodes numHWThreads numAccelerators missing stats { name data { min avg max } } } }"""
+                 subCluster numNodes numHWThreads numAccelerators missing
+                 stats { name data { min avg max } } } }"""
     archive = world.site.archive
     assert isinstance(archive, FileArchive)
     [record] = (archive.root / "tc" / "1" / "002").rglob("meta.json")
