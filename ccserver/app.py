@@ -74,6 +74,7 @@ from ccserver.tasks import (
     daily,
     every,
     forget_node_states,
+    move_node_states,
     retain,
     update_durations,
     update_footprints,
@@ -370,7 +371,7 @@ def _daily_work(site: Site) -> list[tuple[int, int, Callable[[], object]]]:
     work: list[tuple[int, int, Callable[[], object]]] = []
     if states := main.nodestate_retention:
         if states["policy"] == "move":
-            _log.warning("/main/nodestate-retention/policy: move is not available yet, nothing is deleted")
+            work.append((2, 30, partial(move_node_states, states, site.nodes)))
         else:
             work.append((2, 0, partial(forget_node_states, states.get("age", 24), site.nodes)))
     if main.stop_jobs_exceeding_walltime > 0:
@@ -380,11 +381,8 @@ def _daily_work(site: Site) -> list[tuple[int, int, Callable[[], object]]]:
     hours = {"delete": 3, "copy": 4, "move": 5}
     if section["policy"] not in hours:
         return work
-    if section.get("format", "json") != "json" or section.get("target-kind", "file") != "file":
-        _log.warning("/archive/retention: only the format json to files is available yet, nothing is done")
-    else:
-        keep = partial(retain, Retention.of(section), site.jobs, archive)
-        work.append((hours[section["policy"]], 0, keep))
+    keep = partial(retain, Retention.of(section), site.jobs, archive)
+    work.append((hours[section["policy"]], 0, keep))
     return work
 
 

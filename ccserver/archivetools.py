@@ -9,13 +9,17 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ccserver.archive import ArchiveError, FileArchive, JobArchive
 from ccserver.archive import manage as tools
 from ccserver.archive.backends import BackendError, archive_of
 from ccserver.archive.migration import check_version, meta_files, migrate_archive
+from ccserver.archive.sqlite import SqliteArchive
 from ccserver.config.logs import set_up_logging
+
+if TYPE_CHECKING:
+    from ccserver.archive.places import Place
 
 _log = logging.getLogger(__name__)
 
@@ -60,28 +64,43 @@ def manager(argv: Sequence[str] | None = None) -> NoReturn:
         sys.exit(_manage(given))
     except (ArchiveError, OSError, ValueError) as error:
         _fail(str(error))
+    except KeyboardInterrupt:
+        _fail("interrupted; what was done stays")
 
 
 def _manager_parser() -> argparse.ArgumentParser:
     parser = _parser("cc-archive-manager", "look at a job archive, check it, shorten it, copy it")
-    _option(parser, "s", "the job archive", default="./var/job-archive", metavar="dir")
+    _option(
+        parser, "s", "the job archive: a directory, an SQLite file, or a section as for -src-config",
+        default="./var/job-archive", metavar="archive",
+    )  # fmt: skip
     _option(parser, "config", "accepted for the sake of scripts; not read", metavar="file")
     _switch(parser, "validate", "hold every job against the JSON schemas; exit status 1 if one breaks them")
     _option(parser, "remove-before", "remove jobs that started before that day, 2023-Jan-01", metavar="date")
     _option(parser, "remove-after", "remove jobs that started after that day", metavar="date")
+    _option(parser, "remove-cluster", "remove a cluster with all its jobs", metavar="name")
     _switch(parser, "import", "copy all jobs of one archive into another")
+    _switch(parser, "convert", "copy all jobs of an archive into Parquet files, or back")
+    _option(
+        parser, "format", "what -convert makes: parquet, or json for an archive", default="json",
+        choices=("json", "parquet"), metavar="json|parquet",
+    )  # fmt: skip
+    _option(parser, "max-file-size", "MB of a Parquet file (default 512)", type=int, default=512, metavar="n")
     _option(parser, "src-config", 'where from: {"kind": "file", "path": "..."}', metavar="json")
     _option(parser, "dst-config", "where to", metavar="json")
     return parser
 
 
 def _manage(given: argparse.Namespace) -> int:
-    if getattr(given, "import"):
+    if getattr(given, "import") or given.convert:
         if not given.src_config or not given.dst_config:
-            raise ValueError("-import needs -src-config and -dst-config")
-        return _import(_backend(given.src_config, "-src-config"), _backend(given.dst_config, "-dst-config"))
-    archive = FileArchive(Path(given.s))
-    archive.open()
+            raise ValueError("-import and -convert need -src-config and -dst-config")
+        if not given.convert:
+            return _import(
+                _backend(given.src_config, "-src-config"), _backend(given.dst_config, "-dst-config")
+            )
+        return _convert(given)
+    archive = _looked_at(given.s)
     if given.validate:
         broken = tools.validate(archive, lambda problem: _log.error("%s", problem))
         print(f"{broken} documents break their schema" if broken else "all documents are valid")
@@ -90,30 +109,73 @@ def _manage(given: argparse.Namespace) -> int:
         before, after = (_midnight(text) if text else 0 for text in (given.remove_before, given.remove_after))
         print(f"{tools.clean(archive, before, after)} jobs removed")
         return 0
+    if given.remove_cluster:
+        if given.remove_cluster not in archive.clusters():
+            raise ValueError(f"-remove-cluster: there is no cluster {given.remove_cluster!r}")
+        archive.delete_cluster(given.remove_cluster)
+        return 0
     print(tools.overview_text(tools.overview(archive)), end="")
     return 0
 
 
 def _import(source: JobArchive, target: JobArchive) -> int:
-    def show(so_far: tools.Copied) -> None:
-        done = so_far.jobs + so_far.present + so_far.failed
-        if done % 100 == 0:
-            print(f"{done} jobs", end="\r" if sys.stdout.isatty() else "\n", flush=True)
+    return _report(tools.copy(source, target, _show))
 
-    result = tools.copy(source, target, show)
+
+def _convert(given: argparse.Namespace) -> int:
+    from ccserver.archive.parquet import export_parquet, import_parquet  # pyarrow takes its time to load
+
+    if given.format == "parquet":
+        if given.max_file_size < 1:
+            raise ValueError("-max-file-size: must be at least 1")
+        source = _backend(given.src_config, "-src-config")
+        target = _place(given.dst_config, "-dst-config")
+        return _report(export_parquet(source, target, given.max_file_size << 20, _show))
+    files = _place(given.src_config, "-src-config")
+    return _report(import_parquet(files, _backend(given.dst_config, "-dst-config"), _show))
+
+
+def _show(so_far: tools.Copied) -> None:
+    done = so_far.jobs + so_far.present + so_far.failed
+    if done % 100 == 0:
+        print(f"{done} jobs", end="\r" if sys.stdout.isatty() else "\n", flush=True)
+
+
+def _report(result: tools.Copied) -> int:
     print(f"{result.jobs} jobs imported, {result.present} were there, {result.failed} failed")
     return 1 if result.failed else 0
 
 
-def _backend(text: str, flag: str) -> JobArchive:
+def _looked_at(text: str) -> JobArchive:
+    if text.startswith("{"):
+        return _backend(text, "-s")
+    archive = SqliteArchive(Path(text)) if Path(text).is_file() else FileArchive(Path(text))
+    archive.open()
+    return archive
+
+
+def _section(text: str, flag: str) -> dict[str, Any]:
     try:
         section = json.loads(text)
     except ValueError as error:
         raise ValueError(f"{flag}: {error}") from None
     if not isinstance(section, dict):
         raise ValueError(f'{flag}: write {{"kind": "file", "path": "..."}}')
+    return section
+
+
+def _place(text: str, flag: str) -> Place:
+    from ccserver.archive.places import PlaceError, place_of
+
     try:
-        archive = archive_of(section)
+        return place_of(_section(text, flag))
+    except PlaceError as error:
+        raise ValueError(f"{flag}: {error}") from None
+
+
+def _backend(text: str, flag: str) -> JobArchive:
+    try:
+        archive = archive_of(_section(text, flag))
     except BackendError as error:
         raise ValueError(f"{flag}: {error}") from None
     archive.open()

@@ -311,13 +311,12 @@ def _rebuild(config: Config, opened: _Opened) -> None:
         clusters = open_clusters(config, archive)
         footprints = MetricData(clusters, None, archive)
         with _progress(archive) as show:
-            source = str(Path(config.archive.path).resolve())
-            result = rebuild(opened.database, archive, clusters, footprints, show, source=source)
+            result = rebuild(opened.database, archive, clusters, footprints, show, source=str(archive))
     except (ArchiveError, ClusterConfigError) as error:
         raise Failure(f"-init-db: {error}") from None
     kept = f" ({result.kept} by an interrupted run)" if result.kept else ""
     print(
-        f"Database rebuilt from {config.archive.path}: {result.jobs + result.kept} jobs{kept}, "
+        f"Database rebuilt from {archive}: {result.jobs + result.kept} jobs{kept}, "
         f"{result.failed} skipped, {time.monotonic() - began:.1f} s"
     )
 

@@ -32,6 +32,16 @@ def _sqlite(section: Mapping[str, Any], validate: bool) -> JobArchive:
     return SqliteArchive(Path(_text(section, "db-path", "dbPath")), validate=validate)
 
 
+def _s3(section: Mapping[str, Any], validate: bool) -> JobArchive:
+    from ccserver.archive.places import Bucket, PlaceError
+    from ccserver.archive.s3 import S3Archive
+
+    try:
+        return S3Archive(Bucket(section), validate=validate)
+    except PlaceError as error:
+        raise BackendError(str(error)) from None
+
+
 def _text(section: Mapping[str, Any], *names: str) -> str:
     for name in names:
         if isinstance(value := section.get(name), str) and value:
@@ -39,4 +49,8 @@ def _text(section: Mapping[str, Any], *names: str) -> str:
     raise BackendError(f"{names[0]}: a text is needed")
 
 
-KINDS: dict[str, Callable[[Mapping[str, Any], bool], JobArchive]] = {"file": _file, "sqlite": _sqlite}
+KINDS: dict[str, Callable[[Mapping[str, Any], bool], JobArchive]] = {
+    "file": _file,
+    "s3": _s3,
+    "sqlite": _sqlite,
+}

@@ -25,7 +25,7 @@ import msgspec
 
 from ccserver.archive.data import decode_data, encode_data
 from ccserver.archive.errors import ArchiveError, ArchiveVersionError, JobNotArchivedError
-from ccserver.archive.interface import VERSION, BrokenEntry, JobFiles
+from ccserver.archive.interface import VERSION, BrokenEntry, Entry, JobFiles
 from ccserver.archive.meta import decode_meta, encode_meta
 from ccserver.model.job import Job
 from ccserver.model.metrics import JobData
@@ -60,6 +60,9 @@ class FileArchive:
         self._validate = validate
         self._writing = threading.Lock()
 
+    def __str__(self) -> str:
+        return str(self.root.resolve())
+
     def open(self) -> None:
         path = self.root / "version.txt"
         try:
@@ -69,18 +72,7 @@ class FileArchive:
             return
         except OSError as error:
             raise ArchiveVersionError(f"{path}: {error.strerror}") from error
-        number = found.removesuffix(b"\n")
-        if not re.fullmatch(rb"[0-9]+", number):
-            raise ArchiveVersionError(
-                f"{path}: {found[:40]!r} is not a version number; an archive has '{VERSION}'"
-            )
-        version = int(number)
-        if version == VERSION:
-            return
-        advice = ""
-        if version < VERSION:
-            advice = "; convert the archive with cc-archive-migration"
-        raise ArchiveVersionError(f"{path}: unsupported version {version}, need {VERSION}{advice}")
+        check_version(found, str(path))
 
     def cluster_documents(self) -> dict[str, Any]:
         return {cluster: self._cluster_document(cluster) for cluster in self.clusters()}
@@ -99,6 +91,14 @@ class FileArchive:
             replace_file(folder / "cluster.json", document)
         except OSError as error:
             raise ArchiveError(f"{self.root / cluster}: {error}") from error
+
+    def delete_cluster(self, cluster: str) -> None:
+        folder = self._folder(cluster)
+        try:
+            with self._writing:
+                shutil.rmtree(folder)
+        except OSError as error:
+            raise ArchiveError(f"{folder}: {error}") from error
 
     def exists(self, job: Job) -> bool:
         return self._directory(job).is_dir()
@@ -187,14 +187,32 @@ class FileArchive:
             raise ArchiveError(f"{directory}: {error}") from error
         return True
 
-    def replace_compress_marker(self, until: int) -> int | None:
+    def compress_marker(self) -> int | None:
         path = self.root / "compress.txt"
         try:
-            last = path.read_text(encoding="ascii").strip() if path.exists() else ""
-            replace_file(path, str(until).encode())
-        except (OSError, UnicodeDecodeError) as error:
+            last = path.read_bytes().strip()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
             raise ArchiveError(f"{path}: {error}") from error
         return int(last) if last.isdigit() else None
+
+    def store_compress_marker(self, until: int) -> None:
+        path = self.root / "compress.txt"
+        try:
+            replace_file(path, str(until).encode())
+        except OSError as error:
+            raise ArchiveError(f"{path}: {error}") from error
+
+    def entries(self, cluster: str) -> Iterator[Entry | BrokenEntry]:
+        for place in self.places(cluster):
+            if isinstance(place, BrokenEntry):
+                yield place
+            elif (key := _key_of(place)) is None:
+                yield BrokenEntry(str(place), "the name is no start time")
+            else:
+                size = sum(entry.stat().st_size for entry in os.scandir(place))
+                yield Entry(*key, size, str(place))
 
     def iterate(
         self, known: Callable[[str, int, int], bool] = lambda cluster, job_id, start_time: False
@@ -276,8 +294,7 @@ class FileArchive:
         return self._folder(cluster) / str(job_id // 1000) / f"{job_id % 1000:03d}" / str(start_time)
 
     def _folder(self, cluster: str) -> Path:
-        if not cluster or cluster.startswith(".") or "/" in cluster or "\0" in cluster:
-            raise ArchiveError(f"{cluster!r} cannot be the name of a cluster in an archive")
+        check_cluster_name(cluster)
         return self.root / cluster
 
     def places(self, cluster: str) -> Iterator[Path | BrokenEntry]:
@@ -309,6 +326,26 @@ class FileArchive:
         finally:
             _remove_if_empty(incoming)
         _sync_directory(directory.parent)
+
+
+def check_version(found: bytes, place: str) -> None:
+    """Raises ArchiveVersionError unless `found` is a `version.txt` of archives that are read here."""
+    number = found.removesuffix(b"\n")
+    if not re.fullmatch(rb"[0-9]+", number):
+        raise ArchiveVersionError(
+            f"{place}: {found[:40]!r} is not a version number; an archive has '{VERSION}'"
+        )
+    version = int(number)
+    if version == VERSION:
+        return
+    advice = "; convert the archive with cc-archive-migration" if version < VERSION else ""
+    raise ArchiveVersionError(f"{place}: unsupported version {version}, need {VERSION}{advice}")
+
+
+def check_cluster_name(cluster: str) -> None:
+    """Raises ArchiveError for names that mean something else in a path."""
+    if not cluster or cluster.startswith(".") or "/" in cluster or "\0" in cluster:
+        raise ArchiveError(f"{cluster!r} cannot be the name of a cluster in an archive")
 
 
 def _descend(path: Path, levels: int) -> Iterator[Path | BrokenEntry]:

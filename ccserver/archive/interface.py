@@ -21,6 +21,17 @@ class BrokenEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """A job of the archive that has not been read; `size` in bytes of what is stored of it."""
+
+    cluster: str
+    job_id: int
+    start_time: int
+    size: int
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
 class JobFiles:
     """The two documents of a job as an archive of files holds them, byte for byte."""
 
@@ -37,6 +48,9 @@ class JobArchive(Protocol):
     asked for that is not there.
     """
 
+    def __str__(self) -> str:
+        """Where it lies."""
+
     def open(self) -> None:
         """Checks the version, sets up an archive where there is nothing yet; raises ArchiveVersionError."""
 
@@ -51,6 +65,9 @@ class JobArchive(Protocol):
 
     def store_cluster(self, cluster: str, document: bytes) -> None:
         """Adds or replaces a `cluster.json`."""
+
+    def delete_cluster(self, cluster: str) -> None:
+        """Removes a cluster, its jobs and its configuration."""
 
     def exists(self, job: Job) -> bool: ...
 
@@ -77,11 +94,16 @@ class JobArchive(Protocol):
     def compress_job(self, cluster: str, job_id: int, start_time: int) -> bool:
         """Packs the metric data of a job; False when it is packed already, or there is none."""
 
-    def replace_compress_marker(self, until: int) -> int | None:
-        """Notes up to which start time data was packed; returns what was noted before."""
+    def compress_marker(self) -> int | None:
+        """Up to which start time data was packed."""
+
+    def store_compress_marker(self, until: int) -> None: ...
 
     def count(self) -> int:
         """Number of jobs, without reading them."""
+
+    def entries(self, cluster: str) -> Iterator[Entry | BrokenEntry]:
+        """All jobs of a cluster, without reading them."""
 
     def iterate(
         self, known: Callable[[str, int, int], bool] = lambda cluster, job_id, start_time: False

@@ -1,4 +1,4 @@
-"""What is done to a whole archive: an overview, validation, removal by date, copying into another one.
+"""What is done to a whole archive: an overview, validation, removal, copying into another one.
 
 Contract: spec/job-archive.md 2 (info, clean) and 22.
 """
@@ -6,16 +6,13 @@ Contract: spec/job-archive.md 2 (info, clean) and 22.
 from __future__ import annotations
 
 import logging
-import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from ccserver.archive.errors import ArchiveError
-from ccserver.archive.file import FileArchive, unpack_data
-from ccserver.archive.interface import BrokenEntry, JobArchive
+from ccserver.archive.file import PACKED, unpack_data
+from ccserver.archive.interface import BrokenEntry, Entry, JobArchive
 from ccserver.archive.schemas import problems
 
 log = logging.getLogger(__name__)
@@ -45,15 +42,15 @@ class Copied:
     failed: int = 0
 
 
-def overview(archive: FileArchive) -> list[ClusterInfo]:
+def overview(archive: JobArchive) -> list[ClusterInfo]:
     """One entry per cluster, the last one is the total. A cluster without jobs has first = now, last = 0."""
     now = int(time.time())
     total = ClusterInfo("TOTAL", first=now)
     infos = []
     for cluster in archive.clusters():
         info = ClusterInfo(cluster, first=now)
-        for place, start in _started(archive, cluster):
-            info.add(1, start, start, sum(entry.stat().st_size for entry in os.scandir(place)))
+        for entry in _entries(archive, cluster):
+            info.add(1, entry.start_time, entry.start_time, entry.size)
         total.add(info.jobs, info.first, info.last, info.size)
         infos.append(info)
     return [*infos, total]
@@ -76,32 +73,31 @@ def overview_text(infos: list[ClusterInfo]) -> str:
     )
 
 
-def validate(archive: FileArchive, report: Callable[[str], None]) -> int:
+def validate(archive: JobArchive, report: Callable[[str], None]) -> int:
     """Holds every document of every job against its schema; returns how many break it."""
     broken = 0
     for cluster in archive.clusters():
-        for place in archive.places(cluster):
-            if isinstance(place, BrokenEntry):
-                report(f"{place.place}: {place.reason}")
+        for entry in archive.entries(cluster):
+            if isinstance(entry, BrokenEntry):
+                report(f"{entry.place}: {entry.reason}")
                 broken += 1
                 continue
-            for name, found in _problems(place):
-                report(f"{place / name}: {'; '.join(found)}")
+            for name, found in _problems(archive, entry):
+                report(f"{entry.place}/{name}: {'; '.join(found)}")
                 broken += 1
     return broken
 
 
-def clean(archive: FileArchive, before: int, after: int) -> int:
+def clean(archive: JobArchive, before: int, after: int) -> int:
     """Removes jobs that started before `before` or after `after` (0: never); returns how many.
 
     Raises ArchiveError, before anything is removed from a cluster, for a place that is no start time.
     """
     removed = 0
     for cluster in archive.clusters():
-        for place, start in list(_started(archive, cluster)):
-            if start < before or 0 < after < start:
-                shutil.rmtree(place)
-                _remove_if_empty(place.parent)
+        for entry in list(_entries(archive, cluster)):
+            if entry.start_time < before or 0 < after < entry.start_time:
+                archive.delete_job(cluster, entry.job_id, entry.start_time)
                 removed += 1
     return removed
 
@@ -128,32 +124,25 @@ def copy(source: JobArchive, target: JobArchive, progress: Callable[[Copied], No
     return result
 
 
-def _problems(place: Path) -> Iterator[tuple[str, list[str]]]:
-    files = ("meta.json", "data.json.gz" if (place / "data.json.gz").exists() else "data.json")
-    for name in files:
-        try:
-            raw = (place / name).read_bytes()
-            if name.endswith(".gz"):
-                raw = unpack_data(raw)
-        except OSError as error:
-            yield name, [error.strerror or str(error)]
-            continue
-        except ArchiveError as error:
-            yield name, [str(error)]
-            continue
-        if found := problems("meta" if name == "meta.json" else "data", raw):
-            yield name, found
+def _problems(archive: JobArchive, entry: Entry) -> Iterator[tuple[str, list[str]]]:
+    try:
+        files = archive.load_files(entry.cluster, entry.job_id, entry.start_time)
+    except ArchiveError as error:
+        yield "", [str(error)]
+        return
+    if found := problems("meta", files.meta):
+        yield "meta.json", found
+    try:
+        data = unpack_data(files.data) if files.data_name == PACKED else files.data
+    except ArchiveError as error:
+        yield files.data_name, [str(error)]
+        return
+    if found := problems("data", data):
+        yield files.data_name, found
 
 
-def _started(archive: FileArchive, cluster: str) -> Iterator[tuple[Path, int]]:
-    for place in archive.places(cluster):
-        if isinstance(place, BrokenEntry):
-            raise ArchiveError(f"{place.place}: {place.reason}")
-        if not place.name.isdecimal():
-            raise ArchiveError(f"{place}: the name is no start time")
-        yield place, int(place.name)
-
-
-def _remove_if_empty(folder: Path) -> None:
-    if not any(os.scandir(folder)):
-        folder.rmdir()
+def _entries(archive: JobArchive, cluster: str) -> Iterator[Entry]:
+    for entry in archive.entries(cluster):
+        if isinstance(entry, BrokenEntry):
+            raise ArchiveError(f"{entry.place}: {entry.reason}")
+        yield entry

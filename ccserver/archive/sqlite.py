@@ -19,7 +19,7 @@ import msgspec
 from ccserver.archive.data import decode_data
 from ccserver.archive.errors import ArchiveError, ArchiveVersionError, JobNotArchivedError
 from ccserver.archive.file import COMPRESS_ABOVE, PACKED, PLAIN, pack, pack_data, unpack_data
-from ccserver.archive.interface import VERSION, BrokenEntry, JobFiles
+from ccserver.archive.interface import VERSION, BrokenEntry, Entry, JobFiles
 from ccserver.archive.meta import decode_meta, encode_meta
 from ccserver.model.job import Job
 from ccserver.model.metrics import JobData
@@ -64,6 +64,9 @@ class SqliteArchive:
         self._validate = validate
         self._connections = threading.local()
 
+    def __str__(self) -> str:
+        return str(self.path.resolve())
+
     def open(self) -> None:
         try:
             with self._writing() as connection:
@@ -96,6 +99,11 @@ class SqliteArchive:
             connection.execute(
                 "INSERT OR REPLACE INTO clusters VALUES (?, ?, ?)", (cluster, document, int(time.time()))
             )
+
+    def delete_cluster(self, cluster: str) -> None:
+        with self._writing() as connection:
+            connection.execute("DELETE FROM jobs WHERE cluster = ?", (cluster,))
+            connection.execute("DELETE FROM clusters WHERE name = ?", (cluster,))
 
     def exists(self, job: Job) -> bool:
         with self._reading() as connection:
@@ -167,15 +175,34 @@ class SqliteArchive:
             )
         return True
 
-    def replace_compress_marker(self, until: int) -> int | None:
-        with self._writing() as connection:
+    def compress_marker(self) -> int | None:
+        with self._reading() as connection:
             last = self._setting(connection, "compress_last")
-            connection.execute("INSERT OR REPLACE INTO metadata VALUES ('compress_last', ?)", (str(until),))
         return int(last) if last is not None and last.isdigit() else None
+
+    def store_compress_marker(self, until: int) -> None:
+        with self._writing() as connection:
+            connection.execute("INSERT OR REPLACE INTO metadata VALUES ('compress_last', ?)", (str(until),))
 
     def count(self) -> int:
         with self._reading() as connection:
             return int(connection.execute("SELECT count(*) FROM jobs").fetchone()[0])
+
+    def entries(self, cluster: str) -> Iterator[Entry | BrokenEntry]:
+        query = (
+            "SELECT id, job_id, start_time, length(meta_json) + coalesce(length(data_json), 0) FROM jobs"
+            f" WHERE cluster = ? AND id > ? ORDER BY id LIMIT {_AT_ONCE}"
+        )
+        last = -1
+        while True:
+            with self._reading() as connection:
+                rows = connection.execute(query, (cluster, last)).fetchall()
+            for _id, job_id, start_time, size in rows:
+                place = self._place((cluster, job_id, start_time))
+                yield Entry(cluster, job_id, start_time, size, place)
+            if len(rows) < _AT_ONCE:
+                return
+            last = rows[-1][0]
 
     def iterate(
         self, known: Callable[[str, int, int], bool] = lambda cluster, job_id, start_time: False

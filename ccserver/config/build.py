@@ -182,6 +182,11 @@ def _cron(section: Mapping[str, str]) -> Cron:
 
 
 def _archive(section: Mapping[str, Any]) -> Archive:
+    retention = section.get("retention") or {}
+    if retention.get("policy") in ("copy", "move"):
+        key = "target-bucket" if retention.get("target-kind") == "s3" else "target-path"
+        if not retention.get(key):
+            raise ConfigError(f"/archive/retention/{key}: {retention['policy']} needs to know where to")
     return Archive(
         kind=section["kind"],
         path=section.get("path", "./var/job-archive"),

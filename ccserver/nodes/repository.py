@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Protocol
@@ -21,6 +21,7 @@ from ccserver.database.tables import node, node_state
 
 SCHEDULER_STATES = ("allocated", "reserved", "idle", "mixed", "down", "unknown")
 HEALTH_STATES = ("full", "partial", "failed")
+_IDS_AT_ONCE = 500  # in one statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,11 +252,36 @@ class NodeRepository:
 
     def delete_before(self, time_stamp: int) -> int:
         """Delete states older than `time_stamp`; the latest of each node stays. Returns how many went."""
-        newest = select(func.max(node_state.c.id)).group_by(node_state.c.node_id)
-        statement = node_state.delete().where(
-            node_state.c.time_stamp < time_stamp, node_state.c.id.not_in(newest)
-        )
+        statement = node_state.delete().where(_outdated(time_stamp))
         return self._database.write(lambda connection: connection.execute(statement).rowcount)
+
+    def outdated(self, time_stamp: int) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Ids and rows of what `delete_before` would delete, by cluster, subcluster, host and time."""
+        names = ("cluster", "subcluster", "hostname")
+        statement = (
+            select(node_state, *(node.c[name] for name in names))
+            .join(node, node.c.id == node_state.c.node_id)
+            .where(_outdated(time_stamp))
+            .order_by(*(node.c[name] for name in names), node_state.c.time_stamp)
+        )
+        with self._database.read() as connection:
+            for found in connection.execute(statement).mappings():
+                row = dict(found)
+                del row["node_id"]
+                yield row.pop("id"), row
+
+    def delete_states(self, ids: Sequence[int]) -> None:
+        def work(connection: Connection) -> None:
+            for begin in range(0, len(ids), _IDS_AT_ONCE):
+                chunk = ids[begin : begin + _IDS_AT_ONCE]
+                connection.execute(node_state.delete().where(node_state.c.id.in_(chunk)))
+
+        self._database.write(work)
+
+
+def _outdated(time_stamp: int) -> ColumnElement[bool]:
+    newest = select(func.max(node_state.c.id)).group_by(node_state.c.node_id)
+    return and_(node_state.c.time_stamp < time_stamp, node_state.c.id.not_in(newest))
 
 
 def _latest(condition: ColumnElement[bool]) -> Select[Any]:

@@ -105,7 +105,10 @@ def test_data_is_packed_later(archive: SqliteArchive) -> None:
     assert isinstance(packed, bytes)
     assert (gzip.decompress(packed), compressed) == (long, 1)
     assert not archive.compress_job(job.cluster, 1, job.start_time)
-    assert [archive.replace_compress_marker(until) for until in (5, 6)] == [None, 5]
+    assert archive.compress_marker() is None
+    for until in (5, 6):
+        archive.store_compress_marker(until)
+        assert archive.compress_marker() == until
 
 
 def test_clusters_are_those_with_jobs_and_those_with_a_configuration(archive: SqliteArchive) -> None:

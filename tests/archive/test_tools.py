@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from ccserver.archive import ArchiveError, FileArchive
+from ccserver.archive.backends import archive_of
 from ccserver.archive.migration import migrated_meta
 from ccserver.archivetools import manager, migration
 from tests.archive.jobs import data, job
@@ -176,3 +177,32 @@ def test_an_archive_is_copied_into_another(archive: FileArchive, tmp_path: Path)
     assert FileArchive(target).count() == 3
     assert status(manager, "-import") == 1
     assert status(manager, "-import", "-src-config", '{"kind": "s3"}', "-dst-config", destination) == 1
+
+
+def test_other_kinds_of_archive_are_looked_at_and_shortened(
+    archive: FileArchive, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database = tmp_path / "archive.db"
+    source = json.dumps({"kind": "file", "path": str(archive.root)})
+    target = json.dumps({"kind": "sqlite", "db-path": str(database)})
+    assert status(manager, "-import", "-src-config", source, "-dst-config", target) == 0
+    capsys.readouterr()
+    for named in (str(database), target):
+        assert status(manager, "-s", named) == 0
+        assert [cell.strip() for cell in capsys.readouterr().out.splitlines()[1].split("|")][:2] == [
+            "demo",
+            "3",
+        ]
+    assert status(manager, "-s", target, "-validate") == 1
+    assert status(manager, "-s", target, "-remove-before", "2023-Jan-15") == 0
+    assert status(manager, "-s", target) == 0
+    total = capsys.readouterr().out.splitlines()[-1]
+    assert [cell.strip() for cell in total.split("|")][:2] == ["TOTAL", "2"]
+    assert status(manager, "-s", target, "-remove-cluster", "nowhere") == 1
+    assert status(manager, "-s", target, "-remove-cluster", "demo") == 0
+    assert archive_of(json.loads(target)).clusters() == []
+
+
+def test_a_cluster_is_removed(archive: FileArchive) -> None:
+    assert status(manager, "-s", str(archive.root), "-remove-cluster", "demo") == 0
+    assert archive.clusters() == []

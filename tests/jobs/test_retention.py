@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sqlalchemy import Connection, insert
 
-from ccserver.archive import FileArchive
+from ccserver.archive import ArchiveError, BrokenEntry, FileArchive
+from ccserver.archive.backends import archive_of
+from ccserver.archive.parquet import read_parquet
+from ccserver.archive.places import Directory
 from ccserver.database import Database
 from ccserver.database.tables import jobtag, tag
 from ccserver.jobs.repository import JobRepository
@@ -17,6 +21,7 @@ from ccserver.model.job import Job
 from ccserver.model.metrics import JobMetric, Series, Unit
 from ccserver.tasks import Retention, compress, retain
 from ccserver.tasks.retention import DAY, MARKER
+from tests.archive.s3_server import s3_server
 from tests.jobs.records import CLUSTER, NOW, make_job
 
 
@@ -48,6 +53,10 @@ def add(
         series = Series("a01", np.ones(3, np.float32))
         archive.import_job(one, {"cpu_load": {"node": JobMetric(Unit(), 60, [series])}})
     return one
+
+
+def to(folder: Path) -> dict[str, str]:
+    return {"kind": "file", "path": str(folder)}
 
 
 def left(repository: JobRepository) -> set[int]:
@@ -102,7 +111,7 @@ def test_copy_goes_on_where_it_ended(
     repository: JobRepository, archive: FileArchive, jobs: dict[int, Job], tmp_path: Path
 ) -> None:
     (tmp_path / "copies").mkdir()
-    copying = Retention("copy", target=tmp_path / "copies")
+    copying = Retention("copy", target=to(tmp_path / "copies"))
     assert retain(copying, repository, archive, NOW).transferred == 3
     target = FileArchive(tmp_path / "copies")
     assert archived(target) == {1, 3, 4} <= archived(archive)
@@ -119,11 +128,78 @@ def test_move_deletes_only_what_arrived(
     broken = archive.root / "alpha/0/003" / str(jobs[3].start_time)
     for data in broken.glob("data.json*"):
         data.write_bytes(b"{")
-    run = retain(Retention("move", target=tmp_path / "old"), repository, archive, NOW)
+    run = retain(Retention("move", target=to(tmp_path / "old")), repository, archive, NOW)
     assert (run.transferred, run.deleted, run.failed) == (2, 2, 1)
     assert archived(FileArchive(tmp_path / "old")) == {1, 4}
     assert left(repository) == {2, 3, 5}
     assert broken.is_dir()
+
+
+@pytest.mark.parametrize("most", [1, 512])
+def test_move_to_parquet_deletes_what_lies_in_a_file(
+    repository: JobRepository, archive: FileArchive, jobs: dict[int, Job], tmp_path: Path, most: int
+) -> None:
+    broken = archive.root / "alpha/0/003" / str(jobs[3].start_time)
+    for data in broken.glob("data.json*"):
+        data.write_bytes(b"{")
+    section = {
+        "policy": "move", "format": "parquet", "target-path": str(tmp_path / "old"), "max-file-size-mb": most,
+    }  # fmt: skip
+    run = retain(Retention.of(section), repository, archive, NOW)
+    assert (run.transferred, run.deleted, run.failed) == (2, 2, 1)
+    moved = read_parquet(Directory(tmp_path / "old"), "alpha")
+    assert {one[0].job_id for one in moved if not isinstance(one, BrokenEntry)} == {1, 4}
+    assert left(repository) == {2, 3, 5}
+    assert archived(archive) == {3, 5}
+
+
+def test_nothing_is_deleted_when_no_file_can_be_written(
+    repository: JobRepository, archive: FileArchive, jobs: dict[int, Job], tmp_path: Path
+) -> None:
+    target = tmp_path / "old"
+    (target / "alpha").mkdir(parents=True)
+    moving = Retention("move", target=to(target), parquet=True)
+    (target / "alpha" / "cluster.json").mkdir()
+    run = retain(moving, repository, archive, NOW)
+    assert (run.transferred, run.deleted, run.failed) == (0, 0, 3)
+    (target / "alpha" / "cluster.json").rmdir()
+    day = time.strftime("%Y-%m-%d")
+    (target / "alpha" / f"cc-archive-{day}-001.parquet").mkdir()  # in the way of the file
+    with pytest.raises(ArchiveError, match="3 jobs not written"):
+        retain(moving, repository, archive, NOW)
+    assert archived(archive) == {1, 3, 4, 5}
+    assert left(repository) == {1, 2, 3, 4, 5}
+
+
+def test_copies_to_a_bucket_go_on_where_they_ended(
+    repository: JobRepository,
+    archive: FileArchive,
+    jobs: dict[int, Job],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with s3_server() as section:
+        target = {f"target-{key}": value for key, value in section.items()}
+        copying = Retention.of({"policy": "copy", **target})
+        assert retain(copying, repository, archive, NOW).transferred == 3
+        assert (tmp_path / "var/cc-copy-marker-jobs").read_text() == str(NOW - 7 * DAY)
+        assert retain(copying, repository, archive, NOW + 5 * DAY).transferred == 1
+        copies = archive_of(section)
+        assert {one.job_id for one in copies.iterate() if isinstance(one, Job)} == {1, 3, 4, 5}
+
+
+def test_an_interrupted_compression_is_repeated(
+    repository: JobRepository, archive: FileArchive, jobs: dict[int, Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*key: object) -> bool:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(archive, "compress_job", stop)
+        with pytest.raises(KeyboardInterrupt):
+            compress(7, repository, archive, NOW)
+    assert compress(7, repository, archive, NOW) == 3
 
 
 def test_compression(repository: JobRepository, archive: FileArchive, jobs: dict[int, Job]) -> None:

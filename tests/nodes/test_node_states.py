@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet
 import pytest
 
 from ccserver.clusters import Clusters
@@ -21,6 +22,7 @@ from ccserver.nodes import (
     decode_node_states,
     scheduler_state,
 )
+from ccserver.tasks import move_node_states
 
 METRICS = ("cpu_load", "mem_used")
 QUANTITY = {"unit": {"base": "F/s"}, "value": 1}
@@ -178,6 +180,27 @@ def test_counts_over_time(history: NodeRepository) -> None:
 def test_old_states_go_but_the_latest_of_each_node_stays(history: NodeRepository) -> None:
     assert history.delete_before(5000) == 3
     assert history.current_states("alpha") == {"a01": "allocated", "a02": "idle", "g1": "down"}
+
+
+@pytest.mark.parametrize("most", [1, 0])
+def test_old_states_move_to_parquet_files(history: NodeRepository, tmp_path: Path, most: int) -> None:
+    section = {"policy": "move", "age": 1, "target-path": str(tmp_path / "old"), "max-file-size-mb": most}
+    assert move_node_states(section, history, now=5000 + 3600) == 3
+    files = sorted((tmp_path / "old").iterdir())
+    assert [path.name[-11:] for path in files] == ["001.parquet", "002.parquet", "003.parquet"][
+        : 3 - 2 * most
+    ]
+    rows = [row for path in files for row in pyarrow.parquet.read_table(path).to_pylist()]
+    assert len(rows) == 3
+    order = [(row["cluster"], row["subcluster"], row["hostname"], row["time_stamp"]) for row in rows]
+    assert order == sorted(order)
+    assert list(rows[0]) == [
+        "time_stamp", "node_state", "health_state", "health_metrics", "cpus_allocated", "memory_allocated",
+        "gpus_allocated", "jobs_running", "hostname", "cluster", "subcluster",
+    ]  # fmt: skip
+    assert history.current_states("alpha") == {"a01": "allocated", "a02": "idle", "g1": "down"}
+    assert list(history.outdated(5000)) == []
+    assert move_node_states(section, history, now=5000 + 3600) == 0
 
 
 def test_reports_are_read_strictly() -> None:
