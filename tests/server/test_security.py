@@ -200,7 +200,8 @@ def test_s8_projects_are_bound(site: Server, projects: list[str]) -> None:
         Principal("somebody", frozenset({"manager"}), tuple(projects))
     )
     with httpx.Client(base_url=site.url, cookies={"session": session}) as client:
-        assert graphql(client, "{ jobs { count } }") == {"data": {"jobs": {"count": 0}}}
+        found = graphql(client, "{ jobs { count items { jobId } } }")
+        assert found == {"data": {"jobs": {"count": 0, "items": []}}}
         statistics_of_none = graphql(client, "{ jobsStatistics { totalJobs } }")
         assert "errors" not in statistics_of_none, statistics_of_none
 

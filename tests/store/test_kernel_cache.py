@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import ccstore.kernels
@@ -27,6 +28,17 @@ from ccstore.kernels.raster import (
 import numpy as np
 """
     assert compiling.imports(source) == ["layout", "lookup", "raster"]
+
+
+def test_no_import_of_any_kernel_is_missed() -> None:
+    for path in FOLDER.glob("*.py"):
+        source = path.read_bytes()
+        wanted = set()
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ccstore.kernels"):
+                wanted |= {alias.name for alias in node.names} | {str(node.module).rpartition(".")[2]}
+        modules = {name for name in wanted if (FOLDER / f"{name}.py").exists()}
+        assert modules <= set(compiling.imports(source)), path
 
 
 def test_a_changed_callee_gives_another_directory(monkeypatch) -> None:  # type: ignore[no-untyped-def]
