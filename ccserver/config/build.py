@@ -80,6 +80,7 @@ def _main(section: Mapping[str, Any], environment: Mapping[str, str]) -> Main:
         )
         if key in section
     }  # fmt: skip
+    _check_target(section.get("nodestate-retention"), "/main/nodestate-retention")
     subjects = section.get("api-subjects")
     return Main(
         host=host,
@@ -181,12 +182,16 @@ def _cron(section: Mapping[str, str]) -> Cron:
     return Cron(**{key.replace("-", "_"): parse_duration(value) for key, value in section.items()})
 
 
+def _check_target(retention: Mapping[str, Any] | None, pointer: str) -> None:
+    if retention is None or retention["policy"] not in ("copy", "move"):
+        return
+    key = "target-bucket" if retention.get("target-kind") == "s3" else "target-path"
+    if not retention.get(key):
+        raise ConfigError(f"{pointer}/{key}: {retention['policy']} needs to know where to")
+
+
 def _archive(section: Mapping[str, Any]) -> Archive:
-    retention = section.get("retention") or {}
-    if retention.get("policy") in ("copy", "move"):
-        key = "target-bucket" if retention.get("target-kind") == "s3" else "target-path"
-        if not retention.get(key):
-            raise ConfigError(f"/archive/retention/{key}: {retention['policy']} needs to know where to")
+    _check_target(section.get("retention"), "/archive/retention")
     return Archive(
         kind=section["kind"],
         path=section.get("path", "./var/job-archive"),

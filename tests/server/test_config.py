@@ -57,6 +57,14 @@ def test_defaults_of_an_empty_main_section(tmp_path: Path) -> None:
             'config.json: /cron/duration-worker: expected a duration like 48h or 1h30m, found "5 minutes"',
         ),
         (
+            {"main": {"nodestate-retention": {"policy": "move"}}},
+            "config.json: /main/nodestate-retention/target-path: move needs to know where to",
+        ),
+        (
+            {"main": {}, "archive": {"kind": "file", "retention": {"policy": "copy", "target-kind": "s3"}}},
+            "config.json: /archive/retention/target-bucket: copy needs to know where to",
+        ),
+        (
             {"main": {}, "archive": {"kind": "tape"}},
             'config.json: /archive/kind: expected one of file, s3, sqlite, found "tape"',
         ),
