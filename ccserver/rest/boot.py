@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ccserver.model.user import Principal
+from ccserver.rest.templates import web_build
 from ccserver.rest.web import Web
 
 FEATURES = [
@@ -51,7 +52,7 @@ def boot_payload(web: Web, principal: Principal, page: str, params: dict[str, st
         }
         if resampling
         else None,
-        "version": {"version": web.version, "hash": "", "buildTime": ""},
+        "version": {"version": web.version, **web_build()},
         "notice": web.notice.text,
         "emissionConstant": config.main.emission_constant,
         "shortRunningJobsDuration": config.main.short_running_jobs_duration,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -55,7 +56,20 @@ def _visible_job(site: Site, principal: Principal, parts: Mapping[str, str]) -> 
 
 
 def _visible_user(site: Site, principal: Principal, parts: Mapping[str, str]) -> bool:
-    return parts["username"] == principal.username or principal.level >= _LEVEL["manager"]
+    """Oneself; whoever has jobs that the caller may see; for support and above every account."""
+    username = parts["username"]
+    if username == principal.username:
+        return True
+    if principal.level < _LEVEL["manager"]:
+        return False
+    if principal.level >= _LEVEL["support"] and site.users.get(username) is not None:
+        return True
+    return site.jobs.count([JobFilter(user=StringInput(eq=username))], principal) > 0
+
+
+def _known_node(site: Site, _: Principal, parts: Mapping[str, str]) -> bool:
+    cluster = site.clusters.by_name.get(parts["cluster"])
+    return cluster is not None and cluster.subcluster_of_host(parts["hostname"]) is not None
 
 
 _PAGES = (
@@ -88,7 +102,7 @@ _PAGES = (
         "support",
         _known_cluster,
     ),
-    _Page("/monitoring/node/<cluster>/<hostname>", "node", "Node {hostname}", "support", _known_cluster),
+    _Page("/monitoring/node/<cluster>/<hostname>", "node", "Node {hostname}", "support", _known_node),
     _Page("/monitoring/analysis/<cluster>", "analysis", "Analysis", "support", _known_cluster),
     _Page("/monitoring/status/<cluster>", "status", "{cluster} Dashboard", "status", _known_cluster),
     _Page(
@@ -213,15 +227,23 @@ def _static_message(web: Web, title: str, text: str) -> Callable[..., Any]:
     return view
 
 
+_MALFORMED = "Write one type and one query, as type:query; put quotes around a query with a colon."
+_SEARCH_TYPES = ("jobId", "jobName", "projectId", "arrayJobId", "username", "name")
+
+
 async def search(call: Call) -> Response:
     """The search box: a redirect to where the thing is, or a page that says why not."""
     text = request.args.get("searchId", "").strip()
-    if not text:
-        return _no_result(call.web, "", "The search is empty.")
-    target = await call.run(_search_target, call.site, call.principal, text)
-    if target is None:
-        return _no_result(call.web, text, f"Nothing was found for {text!r}, or you may not see it.")
-    return redirection(target, 302)
+    found = await call.run(_search_target, call.site, call.principal, text)
+    if isinstance(found, _Message):
+        return _no_result(call.web, text, found)
+    return redirection(found, 302)
+
+
+class _Message(str):
+    """Why a search leads nowhere."""
+
+    __slots__ = ()
 
 
 def _no_result(web: Web, text: str, why: str) -> Response:
@@ -232,12 +254,33 @@ def _no_result(web: Web, text: str, why: str) -> Response:
     return page_answer(page)
 
 
-def _search_target(site: Site, principal: Principal, text: str) -> str | None:
-    kind, colon, value = (part.strip() for part in text.partition(":"))
-    if not colon:
-        return _search_anything(site, principal, text)
-    if ":" in value or not value:
-        return None
+def _search_target(site: Site, principal: Principal, text: str) -> str | _Message:
+    if not text:
+        return _Message("The search is empty.")
+    parts = _split_search(text)
+    if len(parts) == 1:
+        return _search_anything(site, principal, parts[0])
+    if len(parts) > 2 or not all(parts):
+        return _Message(_MALFORMED)
+    kind, value = parts
+    if kind not in _SEARCH_TYPES:
+        return _Message(f"There is no search for {kind!r}; there are {', '.join(_SEARCH_TYPES)}.")
+    if kind in ("jobId", "arrayJobId") and not _is_number(value):
+        return _Message(f"{kind} takes a number.")
+    return _search_kind(site, principal, kind, value) or _Message(
+        f"Nothing was found for {text!r}, or you may not see it."
+    )
+
+
+def _split_search(text: str) -> list[str]:
+    """Parts between colons, without surrounding spaces and quotes; a quoted colon separates nothing."""
+    hidden = re.sub(r'"[^"]*"', lambda quoted: quoted[0].replace(":", "\0"), text)
+    parts = (part.strip().replace("\0", ":") for part in hidden.split(":"))
+    return [part[1:-1].strip() if re.fullmatch(r'"[^"]*"', part) else part for part in parts]
+
+
+def _search_kind(site: Site, principal: Principal, kind: str, value: str) -> str | None:
+    """None: nothing is there, or the caller may not know whether there is something."""
     powerful = _level(principal) >= _LEVEL["manager"]
     match kind:
         case "jobId":
@@ -249,22 +292,38 @@ def _search_target(site: Site, principal: Principal, text: str) -> str | None:
         case "username" if powerful:
             return "/monitoring/users/?" + urlencode({"user": value, "startTime": "last30d"})
         case "name" if powerful:
-            found = [("user", account.username) for account in site.users.search(value)]
-            return "/monitoring/users/?" + urlencode(found) if found else None
+            return _users([account.username for account in site.users.search(value)])
         case _:
             return None
 
 
 def _search_anything(site: Site, principal: Principal, text: str) -> str:
-    if text.isascii() and text.isdigit():
+    if _is_number(text):
         return _jobs(jobId=text)
+    if _visible_user(site, principal, {"username": text}):
+        return _user(text)
     if _level(principal) >= _LEVEL["manager"]:
-        accounts = [account for account in [site.users.get(text)] if account] or site.users.search(text)
-        if len(accounts) == 1:
-            return "/monitoring/user/" + quote(accounts[0].username, safe="")
-        if site.jobs.count([JobFilter(project=StringInput(eq=text))], principal):
-            return _jobs(projectMatch="eq", project=text)
+        named = [account.username for account in site.users.search(text)]
+        if len(named) == 1:
+            return _user(named[0])
+        if users := _users(named):
+            return users
+    if site.jobs.count([JobFilter(project=StringInput(eq=text))], principal):
+        return _jobs(projectMatch="eq", project=text)
     return _jobs(startTime=_recent(), jobName=text)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+def _user(username: str) -> str:
+    return "/monitoring/user/" + quote(username, safe="")
+
+
+def _users(usernames: list[str]) -> str | None:
+    found = [("user", username) for username in usernames]
+    return "/monitoring/users/?" + urlencode(found) if found else None
 
 
 def _jobs(**query: str) -> str:

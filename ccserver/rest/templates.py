@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,16 @@ _ESCAPES = {
     0x2028: "\\u2028",
     0x2029: "\\u2029",
 }
+
+
+@functools.cache
+def web_build() -> dict[str, str]:
+    """`hash` of the sources the interface was built from and `buildTime` (UTC); empty before a build."""
+    stamp = WEB / ".hash"
+    if not stamp.is_file():
+        return {"hash": "", "buildTime": ""}
+    built = datetime.fromtimestamp(stamp.stat().st_mtime, UTC)
+    return {"hash": stamp.read_text().strip(), "buildTime": f"{built:%Y-%m-%d %H:%M} UTC"}
 
 
 class Templates:

@@ -79,7 +79,7 @@ def test_skip_link_is_the_first_stop(visit: OpenPage) -> None:
     expect(skip).to_have_text("Skip to content")
     expect(skip).to_be_in_viewport()
     footer = page.locator("footer")
-    for words in ("Imprint", "Privacy Policy", "ccserver"):
+    for words in ("Imprint", "Privacy Policy", "Version", "Hash", "Built"):
         expect(footer).to_contain_text(words)
 
 

@@ -77,4 +77,10 @@ def test_node_shows_its_jobs_and_all_metrics(open_page: OpenPage, site: Site) ->
 
 def test_unknown_node_is_said_in_words(open_page: OpenPage) -> None:
     page = open_page("root", "/monitoring/node/small/nowhere")
+    expect(page.get_by_role("heading", name="404 Page Not Found")).to_be_visible()
+    page.get_by_role("link", name="Back to Home").click()
+    expect(page.get_by_role("navigation", name="Main")).to_be_visible()
+    # A link inside the pages does not ask the server for the page.
+    page.evaluate("""history.pushState(null, "", "/monitoring/node/small/nowhere");
+        dispatchEvent(new PopStateEvent("popstate"))""")
     expect(page.get_by_role("heading", name="No such node")).to_be_visible()
