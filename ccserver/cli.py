@@ -139,6 +139,8 @@ def flags() -> Flags:
 def _configuration(path: Path) -> tuple[Config, Keys]:
     from ccserver.config import ConfigError, DotenvError, load, read_dotenv, read_keys
 
+    if not path.exists():
+        raise Failure(f"{path}: there is no such file; change to the installation, or set one up with -init")
     try:
         if not Path(".env").exists():
             _log.info("no file .env, only the environment counts")

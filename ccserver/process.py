@@ -84,10 +84,15 @@ def tls_context(certificate: str, key: str) -> ssl.SSLContext | None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers("ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256")
     context.set_alpn_protocols(["h2", "http/1.1"])
+    for name, path in (("https-cert-file", certificate), ("https-key-file", key)):
+        try:
+            Path(path).read_bytes()  # ssl does not say which of the two it cannot read
+        except OSError as error:
+            raise ConfigError(f"/main/{name}: {path}: {error.strerror}") from None
     try:
         context.load_cert_chain(certificate, key)
     except OSError as error:
-        raise ConfigError(f"/main/https-cert-file: {certificate}: {error}") from None
+        raise ConfigError(f"/main/https-cert-file: {certificate} with {key}: {error}") from None
     return context
 
 

@@ -6,6 +6,8 @@ The table `schema_migrations(version, dirty)` and the file names `NN_title.up.sq
 
 from __future__ import annotations
 
+import os
+import pwd
 import re
 import sqlite3
 from collections import Counter
@@ -64,6 +66,7 @@ def check_version(path: str | Path) -> None:
             f"database {path}: the file does not exist (version 0), version {SCHEMA_VERSION} is needed; "
             "create it with -migrate-db"
         )
+    _check_access(path)
     with closing(_connect(path)) as connection:
         version, dirty = _recorded(connection, path)
     if dirty:
@@ -142,6 +145,24 @@ def force_version(path: str | Path, version: int = SCHEMA_VERSION) -> None:
         raise DatabaseVersionError(f"database {path}: the file does not exist")
     with closing(_connect(Path(path))) as connection:
         _record(connection, version, dirty=False)
+
+
+def _check_access(path: Path) -> None:
+    """Commands once run as root leave files behind that the server cannot write, and SQLite names none."""
+    for suffix in ("", "-wal", "-shm"):
+        file = path.with_name(path.name + suffix)
+        if file.exists() and not os.access(file, os.R_OK | os.W_OK):
+            raise DatabaseVersionError(
+                f"database {file}: not readable and writable for {_account(os.geteuid())}, "
+                f"it belongs to {_account(file.stat().st_uid)}"
+            )
+
+
+def _account(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 
 BACKLOG = 1024
@@ -35,7 +36,13 @@ def bind(host: str, port: int) -> list[socket.socket]:
                 continue  # a host without IPv6 still has its IPv4 address
             for other in sockets:
                 other.close()
-            raise AddressInUse(f"cannot listen on {host}:{port}: {error.strerror}") from None
+            raise AddressInUse(f"cannot listen on {host}:{port}: {_reason(error)}") from None
         listener.setblocking(False)
         sockets.append(listener)
     return sockets
+
+
+def _reason(error: OSError) -> str | None:
+    if error.errno != errno.EACCES:
+        return error.strerror
+    return f"{error.strerror}; docs/install.md says how to use ports below 1024"

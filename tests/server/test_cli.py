@@ -83,6 +83,13 @@ def test_an_unreadable_configuration_is_one_clear_line(installation: Server) -> 
     assert "config.json: line 1 column" in done.stderr
 
 
+def test_in_a_directory_without_installation(tmp_path: Path) -> None:
+    done = ccserver(tmp_path, "-server")
+    assert done.returncode == 1
+    assert "config.json: there is no such file; change to the installation, or set one up" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_broken_dotenv_is_named_without_its_content(installation: Server) -> None:
     (installation.folder / ".env").write_text("SESSION_KEY\nsecret words\n")
     done = ccserver(installation.folder)

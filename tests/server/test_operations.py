@@ -164,6 +164,22 @@ def test_privileges_are_dropped_for_good(reachable: Path) -> None:
     assert owners == {"nobody"}
 
 
+@pytest.mark.parametrize("name", ["job.db", "job.db-wal"])
+def test_a_database_of_somebody_else_is_named(reachable: Path, name: str) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can become somebody else")
+    reachable.chmod(0o755)
+    database = reachable / "var" / name
+    database.touch(0o644)
+    program = (
+        "import os, sys; from ccserver.database.versions import check_version; os.setuid(65534);"
+        "check_version(sys.argv[1])"
+    )
+    command = [sys.executable, "-c", program, str(reachable / "var" / "job.db")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert f"database {database}: not readable and writable for nobody, it belongs to root" in done.stderr
+
+
 @pytest.mark.parametrize(("user", "group"), [("nobody-of-that-name", ""), ("", "no-group-of-that-name")])
 def test_unknown_accounts_are_refused(user: str, group: str) -> None:
     with pytest.raises(ConfigError, match="on this machine"):
@@ -225,4 +241,10 @@ def test_tls_files_that_do_not_fit(installation: Server) -> None:
     installation.configure(lambda config: config["main"].update(files))
     done = ccserver(installation.folder, "-server")
     assert done.returncode == 1
-    assert "/main/https-cert-file" in done.stderr
+    assert "/main/https-cert-file: absent.crt: No such file or directory" in done.stderr
+    (installation.folder / "absent.crt").write_text("no certificate")
+    done = ccserver(installation.folder, "-server")
+    assert "/main/https-key-file: absent.key: No such file or directory" in done.stderr
+    (installation.folder / "absent.key").write_text("no key")
+    done = ccserver(installation.folder, "-server")
+    assert "/main/https-cert-file: absent.crt with absent.key: " in done.stderr
