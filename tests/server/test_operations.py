@@ -170,7 +170,10 @@ def test_a_database_of_somebody_else_is_named(reachable: Path, name: str) -> Non
         pytest.skip("only root can become somebody else")
     reachable.chmod(0o755)
     database = reachable / "var" / name
-    database.touch(0o644)
+    database.touch()
+    for path in (reachable / "var").iterdir():
+        path.chmod(0o777)
+    database.chmod(0o644)
     program = (
         "import os, sys; from ccserver.database.versions import check_version; os.setuid(65534);"
         "check_version(sys.argv[1])"
