@@ -49,6 +49,7 @@ _UI_KEYS = {
     ("plot-configuration", "line-width"): "plotConfiguration_lineWidth",
     ("plot-configuration", "color-scheme"): "plotConfiguration_colorScheme",
 }
+_UI_PLAIN = ("theme", "timezone", "density", "hotkeys", "landing")
 
 
 def build_config(sections: Mapping[str, Any], environment: Mapping[str, str]) -> Config:
@@ -260,6 +261,7 @@ def _ui(section: Mapping[str, Any], main: Main) -> Ui:
     for (group, key), name in _UI_KEYS.items():
         if key in section.get(group, {}):
             defaults[name] = section[group][key]
+    defaults.update({f"ui_{key}": section[key] for key in _UI_PLAIN if key in section})
     metrics = section.get("metric-config", {})
     _metric_lists(defaults, metrics, "")
     for cluster in metrics.get("clusters", ()):

@@ -63,7 +63,9 @@ def boot_payload(web: Web, principal: Principal, page: str, params: dict[str, st
 
 
 def _own_settings(web: Web, principal: Principal) -> dict[str, Any]:
-    return web.site.users.configuration(principal.username) if web.login else {}
+    """Without what was set to null: there the default of the site holds."""
+    own = web.site.users.configuration(principal.username) if web.login else {}
+    return {key: value for key, value in own.items() if value is not None}
 
 
 def _injected(web: Web) -> dict[str, Any]:

@@ -63,6 +63,7 @@ class _Entrance:
             return login_page(
                 self._web, 401, f"Login failed: {refused}", "alert-warning", local_target(target)
             )
+        target = target or await in_thread(self._landing, principal)
         response = self.let_in(principal, target, credentials)
         jwts = self._web.site.config.auth.jwts
         if jwts is not None and jwts.cookie_name and jwts.cookie_name in attempt.cookies:
@@ -71,6 +72,12 @@ class _Entrance:
                 "Set-Cookie", cookie_header(jwts.cookie_name, "", 0, over_https(credentials))
             )
         return response
+
+    def _landing(self, principal: Principal) -> str:
+        """Where people want to begin who did not ask for a page."""
+        own = self._web.site.users.configuration(principal.username).get("ui_landing")
+        wanted = own if own is not None else self._web.site.config.ui.defaults.get("ui_landing")
+        return wanted if isinstance(wanted, str) and acceptable_redirect(wanted) else ""
 
     def let_in(self, principal: Principal, target: str, credentials: Credentials) -> Response:
         """A fresh session, whatever cookie the browser came with."""

@@ -86,6 +86,32 @@ def test_row_opens_to_full_plots(open_page: OpenPage, site: Site) -> None:
     expect(plot.locator("canvas")).to_be_visible()
 
 
+def test_density_plots_opens_every_row(open_page: OpenPage) -> None:
+    page = open_page("root", "/monitoring/jobs/?jobId=1001&jobId=1002")
+    page.get_by_test_id("density").select_option("plots")
+    expect(page).to_have_url(re.compile("density=plots"))
+    expect(page.get_by_test_id("plot-cpu_load")).to_have_count(2)
+    page.get_by_role("button", name="Hide the plots of job 1001").click()
+    expect(page.get_by_test_id("plot-cpu_load")).to_have_count(1)
+
+
+def test_density_groups_adds_up_jobs_of_one_name(open_page: OpenPage, site: Site) -> None:
+    start = int(time.time()) - 3600
+    for number in (1031, 1032):
+        site.start(number, ["n04"], startTime=start, metaData={"jobName": "twin"})
+        site.stop(number)
+    page = open_page("root", "/monitoring/jobs/?density=groups&jobName=twin")
+    line = page.get_by_test_id("table-groups").locator("tbody tr").first
+    expect(line.locator("td").nth(2)).to_have_text("2")
+    expect(line.locator("td").nth(3)).to_have_text(
+        re.compile(r"^\s*8(\.\d+)?\s*$")
+    )  # core h: 2 x 4 cores x 1 h
+    page.get_by_role("button", name="Show the jobs of ute").click()
+    expect(page.get_by_role("link", name="1031", exact=True)).to_be_visible()
+    page.get_by_role("link", name="twin").click()
+    expect(page.get_by_test_id("count")).to_have_text("2 jobs")
+
+
 def test_new_jobs_are_announced_not_inserted(open_page: OpenPage, site: Site) -> None:
     page = open_page("root", "/monitoring/jobs/")
     expect(page.get_by_test_id("live-state")).to_have_attribute("data-connection", "live")

@@ -24,7 +24,7 @@ def test_users_sort_filter_and_export(open_page: OpenPage) -> None:
     with open(download.value.path(), encoding="utf-8", newline="") as text:
         lines = list(csv.reader(text))
     assert [line[0] for line in lines] == ["Username", "max", "ute"]
-    assert "Core time [core h]" in lines[0]
+    assert "Total Core Hours [core h]" in lines[0]
     page.get_by_test_id("name-filter").fill("UT")
     expect(table.locator("tbody th")).to_have_text(["ute"])
 

@@ -67,6 +67,37 @@ def test_time_zone_holds_everywhere_and_in_the_next_session(open_page: OpenPage,
     assert shown == expected
 
 
+def test_look_of_plots_shows_in_the_preview(open_page: OpenPage) -> None:
+    page = open_page("sue", "/config")
+    preview = page.get_by_test_id("preview")
+    expect(preview.locator("canvas")).to_have_count(3)
+    page.get_by_test_id("set-per-row").fill("2")
+    page.get_by_test_id("set-per-row").press("Tab")
+    expect(preview.locator("canvas")).to_have_count(2)
+    expect(preview.locator(".tinted")).to_have_count(1)
+    page.get_by_test_id("set-background").uncheck()
+    expect(preview.locator(".tinted")).to_have_count(0)
+    before = preview.locator("canvas").first.evaluate("canvas => canvas.toDataURL()")
+    page.get_by_test_id("set-line-width").fill("9")
+    page.get_by_test_id("set-line-width").press("Tab")
+    page.wait_for_function(
+        "before => document.querySelector('[data-testid=preview] canvas').toDataURL() !== before", arg=before
+    )
+
+
+def test_settings_hold_until_all_are_reset(open_page: OpenPage) -> None:
+    page = open_page("sue", "/config")
+    page.get_by_test_id("set-density").select_option("groups")
+    expect(page.get_by_test_id("toast").first).to_contain_text("Saved")
+    page = open_page("sue", "/monitoring/jobs/")
+    expect(page.get_by_test_id("table-groups")).to_be_visible()
+    page = open_page("sue", "/config")
+    page.get_by_test_id("reset-all").click()
+    page.get_by_test_id("dialog-confirm-reset").get_by_test_id("confirm").click()
+    expect(page.get_by_test_id("set-density")).to_have_value("compact")
+    expect(page.get_by_test_id("set-per-row")).to_have_value("3")
+
+
 def test_logs_show_a_table_or_say_why_not(open_page: OpenPage) -> None:
     page = open_page("root", "/monitoring/logs")
     page.get_by_test_id("logs-level").select_option("3")

@@ -28,6 +28,14 @@ def refusal(folder: Path, document: Any) -> str:
     return str(caught.value).replace(str(path), "config.json")
 
 
+def test_site_sets_what_users_begin_with(tmp_path: Path) -> None:
+    ui = {"theme": "dark", "density": "groups", "landing": "/monitoring/jobs/", "hotkeys": False}
+    config = load(write(tmp_path, {"main": {}, "ui": ui}), {})
+    assert {key: config.ui.defaults[f"ui_{key}"] for key in ui} == ui
+    with pytest.raises(ConfigError, match="landing"):
+        load(write(tmp_path, {"main": {}, "ui": {"landing": "//elsewhere.example"}}), {})
+
+
 def test_defaults_of_an_empty_main_section(tmp_path: Path) -> None:
     config = load(write(tmp_path, MINIMAL), {})
     assert (config.main.host, config.main.port) == ("127.0.0.1", 8080)

@@ -66,6 +66,20 @@ def test_a_page_begins_with_its_data(server: Server) -> None:
         assert "script-src 'self'" in page.headers["content-security-policy"]
 
 
+def test_first_page_after_a_login_is_the_one_set(server: Server) -> None:
+    def logged_in_to() -> str:
+        form = {"username": "max", "password": "max"}
+        with server.client("") as client:
+            return str(client.post("/login", data=form).headers["location"])
+
+    with server.browser("max") as client:
+        for value, target in (('"/monitoring/jobs/"', "/monitoring/jobs/"), ("null", "/")):
+            setting = {"key": "ui_landing", "value": value}
+            assert client.post("/frontend/configuration/", data=setting).status_code == 200
+            assert logged_in_to() == target
+            assert ('"ui_landing"' in client.get("/").text) == (target != "/")
+
+
 def test_texts_cannot_leave_the_data_block(server: Server) -> None:
     with server.browser("boss") as client:
         for content in ("<img src=x>", ""):

@@ -20,8 +20,8 @@ export const JOB_STATES = [
 ] as const;
 
 export const TIME_RANGES: Record<string, string> = {
-  last6h: "last 6 hours",
-  last24h: "last 24 hours",
+  last6h: "last 6 hrs",
+  last24h: "last 24 hrs",
   last7d: "last 7 days",
   last30d: "last 30 days",
 };

@@ -51,6 +51,33 @@ const JobsQuery = graphql(`
   }
 `);
 
+const BriefQuery = graphql(`
+  query BriefJobs($filter: [JobFilter!], $page: PageRequest) {
+    jobs(filter: $filter, page: $page, order: { field: "startTime", type: "col", order: DESC }) {
+      count
+      hasNextPage
+      items {
+        id
+        user
+        project
+        cluster
+        subCluster
+        startTime
+        duration
+        state
+        shared
+        numHWThreads
+        SMT
+        footprint {
+          name
+          stat
+          value
+        }
+      }
+    }
+  }
+`);
+
 const CountQuery = graphql(`
   query JobCount($filter: [JobFilter!]) {
     jobs(filter: $filter, page: { itemsPerPage: 1, page: 1 }) {
@@ -106,6 +133,8 @@ export type JobRow = ResultOf<typeof JobsQuery>["jobs"]["items"][number];
 export type JobOrder = NonNullable<VariablesOf<typeof JobsQuery>["order"]>;
 export type MetricData = ResultOf<typeof MetricsQuery>["jobMetrics"][number];
 
+export type BriefJob = ResultOf<typeof BriefQuery>["jobs"]["items"][number];
+
 export interface JobPage {
   items: JobRow[];
   count: number;
@@ -125,6 +154,25 @@ export async function listJobs(
 export async function countJobs(filter: Filter[], signal?: AbortSignal): Promise<number> {
   const options = signal ? { signal, fresh: true } : { fresh: true };
   return (await query(CountQuery, { filter }, options)).jobs.count ?? 0;
+}
+
+const BRIEF_PER_PAGE = 500;
+
+/** The latest jobs that match, at most `most`, with what summaries need; `count` is how many there are. */
+export async function latestJobs(filter: Filter[], most: number, signal?: AbortSignal): Promise<{ jobs: BriefJob[]; count: number }> {
+  const found: BriefJob[] = [];
+  const options = signal ? { signal, fresh: true } : { fresh: true };
+  for (let page = 1; ; page += 1) {
+    const { jobs } = await query(BriefQuery, { filter, page: { page, itemsPerPage: Math.min(BRIEF_PER_PAGE, most) } }, options);
+    found.push(...jobs.items);
+    if (!jobs.hasNextPage || !jobs.items.length || found.length >= most) return { jobs: found, count: jobs.count ?? found.length };
+  }
+}
+
+/** Core hours of a job; of a running one up to now. */
+export function coreHours(job: Pick<BriefJob, "state" | "startTime" | "duration" | "numHWThreads" | "SMT">, now: number): number {
+  const seconds = job.state === "running" ? Math.max(now - Date.parse(job.startTime) / 1000, 0) : job.duration;
+  return ((job.numHWThreads / Math.max(job.SMT, 1)) * seconds) / 3600;
 }
 
 const IDS_PER_PAGE = 500;

@@ -34,6 +34,14 @@ function levelAt(value: number, peak: number, normal: number, caution: number, a
   return value <= alert ? "alert" : value <= caution ? "caution" : value <= normal ? "ok" : "high";
 }
 
+const SCORES: Record<FootprintLevel, number | undefined> = { alert: 0, caution: 0.5, ok: 1, high: 1, suspect: undefined, none: undefined };
+
+/** How well the stored values of jobs lie in their normal ranges, 0 (all far off) to 1; undefined without any. */
+export function efficiency(jobs: Measured[], site: Site): number | undefined {
+  const scores = jobs.flatMap((job) => footprintBars(job, site).flatMap((bar) => SCORES[bar.level] ?? []));
+  return scores.length ? scores.reduce((sum, score) => sum + score, 0) / scores.length : undefined;
+}
+
 /** One bar per stored value, those that need a look first. */
 export function footprintBars(job: Measured, site: Site): FootprintBar[] {
   const nodeThreads = site.subCluster(job.cluster, job.subCluster)?.topology.node?.length ?? 0;
