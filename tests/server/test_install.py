@@ -15,6 +15,7 @@ from contextlib import closing
 from pathlib import Path
 
 import httpx
+import pytest
 
 from ccserver.auth.users import hash_password
 from ccserver.config.keys import new_key_lines
@@ -89,28 +90,76 @@ def test_ten_commands_to_a_site_with_tls(tmp_path: Path) -> None:
 
 CONFIG_1_5 = {
     "main": {
-        "addr": "127.0.0.1:8080", "short-running-jobs-duration": 300, "emission-constant": 317,
-        "api-allowed-ips": ["*"], "enable-job-taggers": False, "validate": False,
+        "addr": "127.0.0.1:8080", "api-allowed-ips": ["*"], "embed-static-files": True,
+        "db": "./var/job.db", "session-max-age": "168h", "short-running-jobs-duration": 300,
+        "emission-constant": 317, "enable-job-taggers": True, "validate": False,
+        "stop-jobs-exceeding-walltime": 3600, "machine-state-dir": "./var/machine-state",
+        "systemd-unit": "clustercockpit.service",
         "resampling": {"minimum-points": 600, "trigger": 300, "resolutions": [240, 60]},
-        "db-config": {"cache-size-mb": 64, "max-open-connections": 4},
+        "db-config": {
+            "cache-size-mb": 64, "soft-heap-limit-mb": 1024, "max-open-connections": 4,
+            "max-idle-connections": 4, "max-idle-time-minutes": 10, "busy-timeout-ms": 60000,
+        },
+        "nodestate-retention": {
+            "policy": "move", "age": 24, "target-kind": "file", "target-path": "./var/nodestates",
+            "max-file-size-mb": 128,
+        },
     },
     "cron": {"commit-job-worker": "2m", "duration-worker": "5m", "footprint-worker": "10m"},
-    "archive": {"kind": "file", "path": "./var/job-archive", "retention": {"policy": "none"}},
-    "auth": {"jwts": {"max-age": "2000h"}},
+    "archive": {
+        "kind": "file", "path": "./var/job-archive", "compression": 7,
+        "retention": {
+            "policy": "copy", "age": 7, "include-db": False, "omit-tagged": "user", "format": "parquet",
+            "target-kind": "file", "target-path": "./var/copies", "max-file-size-mb": 512,
+        },
+    },
+    "auth": {
+        "jwts": {
+            "max-age": "2000h", "cookie-name": "", "trusted-issuer": "", "validate-user": False,
+            "sync-user-on-login": True, "update-user-on-login": False,
+        }
+    },
     "metric-store": {
-        "retention-in-memory": "48h", "memory-cap": 1, "checkpoint-interval": "12h",
+        "retention-in-memory": "200000h", "memory-cap": 1, "num-workers": 2, "checkpoint-interval": "12h",
         "checkpoints": {"file-format": "wal", "directory": "./var/checkpoints", "max-wal-size": 0},
         "cleanup": {"mode": "delete"},
+        "nats-subscriptions": [{"subscribe-to": "hpc-nats", "cluster-tag": "testc"}],
     },
-    "ui": {"job-list": {"use-paging": False, "show-footprint": True}},
+    "ui": {
+        "job-list": {"use-paging": False, "show-footprint": True},
+        "node-list": {"use-paging": True},
+        "job-view": {
+            "show-polar-plot": True, "show-footprint": True, "show-roofline": True, "show-stat-table": True,
+        },
+        "metric-config": {
+            "job-list-metrics": ["cpu_load"], "job-view-plot-metrics": ["cpu_load"],
+            "job-view-table-metrics": ["cpu_load"],
+            "clusters": [
+                {
+                    "name": "emmy", "job-list-metrics": ["cpu_load"],
+                    "sub-clusters": [{"name": "main", "job-list-metrics": ["cpu_load"]}],
+                }
+            ],
+        },
+        "plot-configuration": {
+            "color-background": True, "plots-per-row": 3, "line-width": 3, "color-scheme": ["#00bfff"],
+        },
+    },
 }  # fmt: skip
+FIRST_SAMPLE = 1_700_000_017  # of the checkpoints among the fixtures
+TAGS = (("old", "global"), ("mine", "demo"), ("staff", "admin"), ("secret", "ann"))
 
 
-def test_a_site_of_version_1_5_runs_as_it_lies_there(fixtures: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("checkpoints", "samples"), [("json", 11), ("bin", 11), ("wal", 1)])
+def test_a_site_of_version_1_5_runs_as_it_lies_there(
+    fixtures: Path, tmp_path: Path, checkpoints: str, samples: int
+) -> None:
     archive = tmp_path / "var" / "job-archive"
     shutil.copytree(fixtures / "job-archive", archive)
-    shutil.copytree(fixtures / "metric-store" / "checkpoints" / "wal", tmp_path / "var" / "checkpoints")
+    shutil.copytree(fixtures / "metric-store/checkpoints" / checkpoints, tmp_path / "var" / "checkpoints")
     (archive / "README.md").unlink()
+    (archive / "testc").mkdir()
+    shutil.copy(fixtures / "metric-store/jobdata/cluster-testc.json", archive / "testc" / "cluster.json")
     (tmp_path / ".env").write_text("\n".join(new_key_lines()) + "\nLDAP_ADMIN_PASSWORD=x\n")
     config = json.loads(json.dumps(CONFIG_1_5))
     with socket.socket() as probe:
@@ -124,8 +173,12 @@ def test_a_site_of_version_1_5_runs_as_it_lies_there(fixtures: Path, tmp_path: P
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute(
             "INSERT INTO hpc_user (username, password, roles) VALUES ('demo', ?, '[\"admin\", \"api\"]')",
-            (hash_password("demo"),),
+            (hash_password("demo").replace("$2b$", "$2a$"),),
         )
+        connection.execute("INSERT INTO hpc_user (username, ldap, roles) VALUES ('ann', 1, '[\"user\"]')")
+        settings = (("jobList_usePaging", "true"), ("plot_list_jobsPerPage", "50"))
+        for key, value in settings:
+            connection.execute("INSERT INTO configuration VALUES ('demo', ?, ?)", (key, value))
         connection.execute(
             "INSERT INTO job (job_id, cluster, subcluster, start_time, hpc_user, project, duration, walltime,"
             " job_state, resources, num_nodes, shared, monitoring_status)"
@@ -133,8 +186,10 @@ def test_a_site_of_version_1_5_runs_as_it_lies_there(fixtures: Path, tmp_path: P
             (job["jobId"], job["startTime"], job["user"], job["duration"], json.dumps(job["resources"]),
              job["numNodes"]),
         )  # fmt: skip
-        connection.execute("INSERT INTO tag (id, tag_type, tag_name) VALUES (1, 'kind', 'old')")
-        connection.execute("INSERT INTO jobtag (job_id, tag_id) VALUES (1, 1)")
+        for number, tag in enumerate(TAGS):
+            names = "INSERT INTO tag (id, tag_type, tag_name, tag_scope) VALUES (?, 'kind', ?, ?)"
+            connection.execute(names, (number, *tag))
+            connection.execute("INSERT INTO jobtag (job_id, tag_id) VALUES (1, ?)", (number,))
     before = {path: path.read_bytes() for path in (tmp_path / "config.json", tmp_path / ".env", meta)}
 
     server = Server(tmp_path)
@@ -143,15 +198,28 @@ def test_a_site_of_version_1_5_runs_as_it_lies_there(fixtures: Path, tmp_path: P
     server.start()
     with httpx.Client(base_url=server.url, timeout=60) as client:
         assert client.post("/login", data={"username": "demo", "password": "demo"}).status_code == 302
-        query = "{ jobs { count items { jobId tags { name } } } }"
+        query = "{ jobs { count items { jobId tags { name scope } } } }"
         found = client.post("/query", json={"query": query}).json()["data"]["jobs"]
-        assert found == {"count": 1, "items": [{"jobId": job["jobId"], "tags": [{"name": "old"}]}]}
+        assert (found["count"], found["items"][0]["jobId"]) == (1, job["jobId"])
+        tags = {(tag["name"], tag["scope"]) for tag in found["items"][0]["tags"]}
+        assert tags == set(TAGS) - {("secret", "ann")}
+        assert '"jobList_usePaging":true' in client.get("/").text
+        accounts = client.get("/config/users/").json()
+        assert [(one["username"], one["roles"]) for one in accounts] == [
+            ("ann", ["user"]), ("demo", ["api", "admin"]),
+        ]  # fmt: skip
         metrics = client.post("/query", json={"query": '{ jobMetrics(id: "1") { name } }'}).json()
         assert metrics["data"]["jobMetrics"]
         token = client.get("/frontend/jwt/?username=demo").text
     with httpx.Client(base_url=server.url, headers={"X-Auth-Token": token}, timeout=60) as client:
         names = {one["name"] for one in client.get("/api/clusters/").json()["clusters"]}
-        assert names == {"emmy", "fritz"}
+        assert names == {"emmy", "fritz", "testc"}
+        span = {"cluster": "testc", "from": FIRST_SAMPLE, "to": FIRST_SAMPLE + 660}
+        query = span | {"queries": [{"metric": "cpu_load", "host": "n01"}]}
+        eventually(lambda: client.get("/readyz").status_code == 200, 60)
+        values = client.post("/api/query", json=query).json()["results"][0][0]["data"]
+        present = [value for value in values if value is not None]
+        assert (len(present), present[0]) == (samples, 4.0)
         assert client.get("/api/jobs/1").status_code == 200
     assert server.stop() == 0, server.log
     assert "[ERROR]" not in server.log, server.log
