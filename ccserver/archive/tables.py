@@ -24,6 +24,7 @@ from ccserver.model.metrics import JobData, Series, Unit
 
 ROWS = 262_144
 """Rows of a row group."""
+_PIECE = 1 << 20  # bytes of CSV
 _JOB_ROWS = 2_000  # job rows may hold scripts of megabytes
 
 _TIME = pa.timestamp("s", tz="UTC")
@@ -55,6 +56,8 @@ Kind = Literal["parquet", "csv"]
 
 def samples(jobs: Iterable[tuple[Job, JobData]], kind: Kind) -> Iterator[bytes]:
     """The samples of all jobs as one file, in pieces; the columns are those of SAMPLES."""
+    if kind == "csv":
+        return _sample_lines(jobs)
     return _written(_sample_batches(jobs), SAMPLES, kind)
 
 
@@ -117,25 +120,19 @@ def _written(batches: Iterator[pa.RecordBatch], schema: pa.Schema, kind: Kind) -
 
 
 def _plain(schema: pa.Schema) -> pa.Schema:
-    """CSV knows no dictionaries, and times are texts before the writer sees them."""
-    texts = (_NAME, _TIME)
-    return pa.schema([(f.name, pa.string() if f.type in texts else f.type) for f in schema])
+    """As CSV has it: times are texts before the writer sees them."""
+    return pa.schema([(f.name, pa.string() if f.type == _TIME else f.type) for f in schema])
 
 
 def _plain_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
-    return pa.RecordBatch.from_arrays(
-        [_plain_column(one) for one in batch.columns], schema=_plain(batch.schema)
-    )
+    columns = [_time_texts(one) if one.type == _TIME else one for one in batch.columns]
+    return pa.RecordBatch.from_arrays(columns, schema=_plain(batch.schema))
 
 
-def _plain_column(column: pa.Array) -> pa.Array:
-    if column.type == _NAME:
-        return column.cast(pa.string())
-    if column.type == _TIME:
-        # Times with a zone are formatted thirteen times as slowly as ones without.
-        naive = column.cast(pa.timestamp("s")).cast(pa.string())
-        return pyarrow.compute.binary_join_element_wise(naive, "Z", "")
-    return column
+def _time_texts(times: pa.Array) -> pa.Array:
+    # Times with a zone are formatted thirteen times as slowly as ones without.
+    naive = times.cast(pa.timestamp("s")).cast(pa.string())
+    return pyarrow.compute.binary_join_element_wise(naive, "Z", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +209,52 @@ def _sample_batch(runs: Sequence[_Run]) -> pa.RecordBatch:
         pa.array(values, mask=np.isnan(values)),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=SAMPLES)
+
+
+def _sample_lines(jobs: Iterable[tuple[Job, JobData]]) -> Iterator[bytes]:
+    """Lines of text, put together from what is the same in all lines of a series and what is not.
+
+    That is four times as fast as a table that is written as CSV.
+    """
+    pieces = [_csv_line(SAMPLES.names).encode()]
+    size = 0
+    for job, data in jobs:
+        texts: dict[tuple[int, int], list[str]] = {}
+        for run in _runs(job, data):
+            key = run.timestep, len(run)
+            if key not in texts:
+                steps = job.start_time + run.timestep * np.arange(len(run), dtype=np.int64)
+                texts[key] = _time_texts(pa.array(steps).cast(_TIME)).to_pylist()
+            pieces.append(_run_lines(run, texts[key]))
+            size += len(pieces[-1])
+            if size >= _PIECE:
+                yield b"".join(pieces)
+                pieces, size = [], 0
+    yield b"".join(pieces)
+
+
+def _run_lines(run: _Run, times: list[str]) -> bytes:
+    job, series = run.job, run.series
+    names = (
+        job.id, job.job_id, job.cluster, job.subcluster, job.user, job.project, run.metric, run.scope,
+        series.hostname, series.id, run.unit,
+    )  # fmt: skip
+    head = _csv_line(names)[:-1] + ","
+    numbers = np.ascontiguousarray(series.data)
+    values = orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].decode()
+    lines = map(",".join, zip(times, values.replace("null", "").split(","), strict=True))
+    return (head + ("\n" + head).join(lines) + "\n").encode()
+
+
+def _csv_line(cells: Iterable[str | int | None]) -> str:
+    """Texts are quoted, so that an empty one differs from none."""
+    return ",".join(map(_csv_cell, cells)) + "\n"
+
+
+def _csv_cell(cell: str | int | None) -> str:
+    if isinstance(cell, str):
+        return '"' + cell.replace('"', '""') + '"'
+    return "" if cell is None else str(cell)
 
 
 def _job_batches(jobs: Iterable[Job]) -> Iterator[pa.RecordBatch]:

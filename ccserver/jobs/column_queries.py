@@ -5,6 +5,7 @@ Contract: spec/graphql.md 4, 5, 9. Whatever cannot be answered from the columns 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
@@ -38,6 +39,7 @@ from ccserver.model.user import Principal
 RUNNING = JOB_STATES.index("running")
 GROUPS = {"USER": "hpc_user", "PROJECT": "project", "CLUSTER": "cluster", "SUBCLUSTER": "subcluster"}
 
+_FEW_NAMES = 4  # comparing a column that often is cheaper than looking each of its numbers up
 _LARGEST_EXACT = 1 << 53
 _LOW_BITS = 24
 _DENSE = 1 << 22  # counting by index is cheaper than sorting up to here
@@ -98,12 +100,19 @@ class Selection:
         return durations
 
 
-def newest_first(selection: Selection, most: int) -> NDArray[np.int64] | None:
-    """The ids of the jobs by falling start time and id; None when there are more than `most`."""
+def newest_first(selection: Selection, most: int, first: int) -> NDArray[np.int64] | None:
+    """The ids of the jobs by falling start time and id; None when there are more than `most`.
+
+    Where all filters were applied (`complete`), at least the `first` ones, and not many more.
+    """
     if selection.count > most:
         return None
-    ids = selection["id"]
-    order = np.lexsort((ids, selection["start_time"]))
+    ids, starts = selection["id"], selection["start_time"]
+    if selection.complete and 0 < first < len(ids):
+        last = len(ids) - first
+        newest = starts >= np.partition(starts, last)[last]
+        ids, starts = ids[newest], starts[newest]
+    order = np.lexsort((ids, starts))
     return np.asarray(ids[order[::-1]])
 
 
@@ -237,8 +246,8 @@ def _named(table: JobTable, column: str, predicate: Callable[[str], object]) -> 
     hits = [code for code, text in enumerate(texts) if predicate(text) is True]
     if not hits:
         return np.zeros(table.count, np.bool_)
-    if len(hits) == 1:
-        return np.asarray(codes == hits[0])
+    if len(hits) <= _FEW_NAMES:
+        return functools.reduce(np.logical_or, [codes == hit for hit in hits])
     chosen = np.zeros(len(texts), np.bool_)
     chosen[hits] = True
     return chosen[codes]

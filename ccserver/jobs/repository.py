@@ -245,14 +245,15 @@ class JobRepository:
             raise InvalidPage(f"invalid items-per-page value: {items_per_page}")
         filters = list(filters or ())
         if order == _NEWEST and items_per_page != ALL_ITEMS:
-            few = self._few(filters, viewer)
+            offset, limit = _offset(page, items_per_page), min(items_per_page, _MOST_ROWS - 1) + 1
+            few = self._few(filters, viewer, offset + limit)
             if few is not None:
-                asked = few, _offset(page, items_per_page), min(items_per_page, _MOST_ROWS - 1) + 1
+                asked = few, offset, limit
                 items = [one for part in self._of_few(filters, viewer, *asked, with_metadata) for one in part]
                 return JobPage(items[:items_per_page], len(items) > items_per_page)
-        limit = None if items_per_page == ALL_ITEMS else min(items_per_page + 1, _MOST_ROWS)
-        offset = 0 if limit is None else _offset(page, items_per_page)
-        query = _ordered(matching(filters, viewer, self.clock()), ordering(order), offset, limit)
+        most = None if items_per_page == ALL_ITEMS else min(items_per_page + 1, _MOST_ROWS)
+        skipped = 0 if most is None else _offset(page, items_per_page)
+        query = _ordered(matching(filters, viewer, self.clock()), ordering(order), skipped, most)
         now = self.clock()
         with self.database.read() as connection:
             items = [job_of_row(row, now) for row in connection.execute(query)]
@@ -282,7 +283,7 @@ class JobRepository:
         filters = list(filters or ())
         wanted = matching(filters, viewer, self.clock())
         left, offset = min(items_per_page, _MOST_ROWS), _offset(page, items_per_page)
-        if (few := self._few(filters, viewer)) is not None:
+        if (few := self._few(filters, viewer, offset + left)) is not None:
             yield from self._of_few(filters, viewer, few, offset, left, with_metadata)
             return
         beyond: Condition = true()
@@ -307,8 +308,11 @@ class JobRepository:
                 or_(job.c.start_time < last.start_time, job.c.id < last.id),
             )
 
-    def _few(self, filters: Sequence[JobFilter], viewer: Principal | None) -> _Few | None:
-        """Jobs that may match, where they are few and no index leads to them; else None."""
+    def _few(self, filters: Sequence[JobFilter], viewer: Principal | None, first: int) -> _Few | None:
+        """Jobs that may match, where they are few and no index leads to them; else None.
+
+        Of jobs that do match, the `first` ones are enough.
+        """
         if self.columns is None or (all(map(_indexed, filters)) and not _sees_projects(viewer)):
             return None
         with self.columns.current() as table:
@@ -318,7 +322,7 @@ class JobRepository:
                 selection = Selection(table, filters, viewer, self.clock(), partly=True)
             except NotInColumns:
                 return None
-            ids = column_queries.newest_first(selection, _MOST_FEW)
+            ids = column_queries.newest_first(selection, _MOST_FEW, first)
         return None if ids is None else _Few(ids, selection.complete)
 
     def _of_few(

@@ -51,7 +51,7 @@ def test_every_connection_is_configured(database: Database) -> None:
 
     with ThreadPoolExecutor(2) as threads:
         assert list(threads.map(reader, range(2))) == 2 * [expected | {"query_only": 1}]
-    assert second.write(pragmas) == expected | {"query_only": 0}
+    assert second.write(pragmas) == expected | {"query_only": 0, "synchronous": 2}
     second.close()
 
 

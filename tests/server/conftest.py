@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.server.running import Server, set_up
+from tests.server.wire import Wire
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +35,17 @@ def server(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     assert status == 0, server.log
     assert "[CRITICAL]" not in server.log
     assert "Traceback" not in server.log, server.log
+
+
+@pytest.fixture(scope="module")
+def token(server: Server) -> str:
+    return server.token("adapter")
+
+
+@pytest.fixture
+def wire(server: Server) -> Iterator[Wire]:
+    with Wire(server) as wire:
+        yield wire
 
 
 def _copy(template: Path, folder: Path) -> Server:

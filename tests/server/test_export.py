@@ -232,7 +232,7 @@ def test_csv(client: httpx.Client) -> None:
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     assert answer.headers["content-encoding"] == "gzip"
     rows = list(csv.DictReader(io.StringIO(answer.text)))
-    assert [row["value"] for row in rows] == ["1", "1.12", "1.25", "1.38", "2", "2.12", "2.25", "2.38"]
+    assert [row["value"] for row in rows] == ["1.0", "1.12", "1.25", "1.38", "2.0", "2.12", "2.25", "2.38"]
     moment = START + int(rows[1]["job_id"]) - 1000 + 10
     assert rows[1]["time"] == time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(moment))
     jobs = exported(client, format="csv", table="jobs", state="completed").text

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import re
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import Any
@@ -13,23 +12,12 @@ from typing import Any
 import pytest
 
 from tests.server.running import Server
-from tests.server.test_fastwrite import HANDED_OVER, Answer, Wire, request
+from tests.server.wire import HANDED_OVER, Answer, Wire, request
 
 START = "POST /api/jobs/start_job/ HTTP/1.1"
 STOP = "POST /api/jobs/stop_job/ HTTP/1.1"
 NOW = 1_760_000_000
 numbers = count(1000)
-
-
-@pytest.fixture(scope="module")
-def token(server: Server) -> str:
-    return server.token("adapter")
-
-
-@pytest.fixture
-def wire(server: Server) -> Iterator[Wire]:
-    with Wire(server) as wire:
-        yield wire
 
 
 def job(number: int, **more: Any) -> bytes:
