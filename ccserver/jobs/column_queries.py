@@ -194,9 +194,9 @@ def _visible(table: JobTable, viewer: Principal | None) -> list[Mask]:
         return []
     if not viewer.roles & {"manager", "user"}:
         raise InvisibleJobs
-    own = _named(table, "hpc_user", viewer.username.__eq__)
+    own = _any_of(table, "hpc_user", [viewer.username])
     if "manager" in viewer.roles and viewer.projects:
-        return [own | _named(table, "project", frozenset(viewer.projects).__contains__)]
+        return [own | _any_of(table, "project", viewer.projects)]
     return [own]
 
 
@@ -240,15 +240,23 @@ def _texts(table: JobTable, column: str, wanted: StringInput | None) -> Mask | N
     return None if predicate is None else _named(table, column, predicate)
 
 
+def _any_of(table: JobTable, column: str, wanted: Iterable[str]) -> Mask:
+    numbers = table.names[column].numbers
+    return _with_codes(table, column, [numbers[text] for text in set(wanted) if text in numbers])
+
+
 def _named(table: JobTable, column: str, predicate: Callable[[str], object]) -> Mask:
     texts = table.names[column].texts
+    return _with_codes(table, column, [code for code, text in enumerate(texts) if predicate(text) is True])
+
+
+def _with_codes(table: JobTable, column: str, hits: list[int]) -> Mask:
     codes = table[column]
-    hits = [code for code, text in enumerate(texts) if predicate(text) is True]
     if not hits:
         return np.zeros(table.count, np.bool_)
     if len(hits) <= _FEW_NAMES:
         return functools.reduce(np.logical_or, [codes == hit for hit in hits])
-    chosen = np.zeros(len(texts), np.bool_)
+    chosen = np.zeros(len(table.names[column].texts), np.bool_)
     chosen[hits] = True
     return chosen[codes]
 
