@@ -66,6 +66,7 @@ def open_site_database(config: Config) -> Database:
         max_open_connections=given.max_open_connections,
         busy_timeout_ms=int(given.busy_timeout * 1000),
     )
+    _log.info("database %s: %s", config.main.db, options)
     return open_database(config.main.db, options)
 
 

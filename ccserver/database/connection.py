@@ -13,12 +13,14 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import trio
 from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import QueuePool
 
 from ccserver.database.prepared import driver
@@ -30,6 +32,7 @@ Result = TypeVar("Result")
 
 _GROUP = 64  # writes per commit at most: bounds how long the first of them waits
 _CONNECTION_LIFETIME = 3600  # seconds
+_STEPS = 100_000  # of SQLite's virtual machine (some milliseconds) between two looks at who waits
 
 
 class DatabaseClosed(RuntimeError):
@@ -96,7 +99,8 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """A connection in one read transaction: all statements inside see the same state.
 
-        Nested calls in one thread share the connection, so a thread never waits for a second one.
+        Nested calls in one thread share the connection, so a thread never waits for a second one. A statement
+        is interrupted, and trio.Cancelled raised, when the task that waits for this thread was cancelled.
         """
         current: Connection | None = getattr(self._per_thread, "connection", None)
         if current is not None:
@@ -108,6 +112,9 @@ class Database:
             self._per_thread.connection = connection
             try:
                 yield connection
+            except (OperationalError, sqlite3.OperationalError):
+                _stop_when_cancelled()
+                raise
             finally:
                 self._per_thread.connection = None
 
@@ -233,6 +240,20 @@ def _check_open(connection: Connection, failure: BaseException | None) -> None:
         raise TransactionLost("the database has rolled the transaction back") from failure
 
 
+def _stop_when_cancelled() -> None:
+    with suppress(RuntimeError):  # not in a thread of trio: nobody can cancel
+        trio.from_thread.check_cancelled()
+
+
+def _abandoned() -> int:
+    """1 ends the running statement: its client has left, or the server stops."""
+    try:
+        _stop_when_cancelled()
+    except trio.Cancelled:
+        return 1
+    return 0
+
+
 def _engine(path: Path, options: DatabaseOptions, *, readonly: bool) -> Engine:
     def connect() -> sqlite3.Connection:
         # isolation_level None: transactions are begun by us, with the kind of lock that fits
@@ -263,6 +284,8 @@ def _engine(path: Path, options: DatabaseOptions, *, readonly: bool) -> Engine:
             f"PRAGMA query_only = {'ON' if readonly else 'OFF'}",
         ):
             connection.execute(statement).close()
+        if readonly:
+            connection.set_progress_handler(_abandoned, _STEPS)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
+import trio
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 
@@ -167,6 +169,30 @@ def test_a_reader_that_fails_leaves_its_connection_usable(database: Database) ->
     for _ in range(2 * database.options.max_open_connections):
         with pytest.raises(KeyError), database.read():
             raise KeyError
+    assert names(database) == set()
+
+
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+
+
+@pytest.mark.parametrize("abandoned", [True, False])
+async def test_a_query_ends_when_nobody_waits_for_it(database: Database, abandoned: bool) -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def ask() -> None:
+        try:
+            with database.read() as connection:
+                begun.set()
+                connection.exec_driver_sql(ENDLESS)
+        finally:
+            ended.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(trio.to_thread.run_sync, ask, abandon_on_cancel=abandoned))
+        await trio.to_thread.run_sync(begun.wait)
+        nursery.cancel_scope.cancel()
+    with trio.CancelScope(shield=True):
+        assert await trio.to_thread.run_sync(ended.wait, 60)
     assert names(database) == set()
 
 

@@ -136,6 +136,17 @@ def test_a_password_may_contain_colons_and_accounts_can_go_again(installation: S
     assert "unknown user" in done.stderr
 
 
+def test_accounts_can_be_added_while_the_server_runs(installation: Server) -> None:
+    installation.start()
+    assert ccserver(installation.folder, "-add-user", "ann:user:secret").returncode == 0
+    form = {"username": "ann", "password": "secret"}
+    with installation.client("") as client:
+        assert client.post("/login", data=form).status_code == 302
+        assert ccserver(installation.folder, "-del-user", "ann").returncode == 0
+        assert client.post("/login", data=form).status_code == 401
+    assert installation.stop() == 0
+
+
 def test_checkpoints_are_cleaned_up_by_command(installation: Server) -> None:
     done = ccserver(installation.folder, "-cleanup-checkpoints")
     assert done.returncode == 0, done.stderr

@@ -223,5 +223,6 @@ def test_a_site_of_version_1_5_runs_as_it_lies_there(
         assert client.get("/api/jobs/1").status_code == 200
     assert server.stop() == 0, server.log
     assert "[ERROR]" not in server.log, server.log
+    assert "cache_size_mb=64, soft_heap_limit_mb=1024" in server.log
     assert {path: path.read_bytes() for path in before} == before
     assert os.path.exists(tmp_path / "var" / "checkpoints")
