@@ -13,7 +13,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -23,6 +23,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import QueuePool
 
+from ccserver.cancelling import stop_when_cancelled
 from ccserver.database.prepared import driver
 from ccserver.database.versions import check_version
 
@@ -113,7 +114,7 @@ class Database:
             try:
                 yield connection
             except (OperationalError, sqlite3.OperationalError):
-                _stop_when_cancelled()
+                stop_when_cancelled()
                 raise
             finally:
                 self._per_thread.connection = None
@@ -240,15 +241,10 @@ def _check_open(connection: Connection, failure: BaseException | None) -> None:
         raise TransactionLost("the database has rolled the transaction back") from failure
 
 
-def _stop_when_cancelled() -> None:
-    with suppress(RuntimeError):  # not in a thread of trio: nobody can cancel
-        trio.from_thread.check_cancelled()
-
-
 def _abandoned() -> int:
     """1 ends the running statement: its client has left, or the server stops."""
     try:
-        _stop_when_cancelled()
+        stop_when_cancelled()
     except trio.Cancelled:
         return 1
     return 0

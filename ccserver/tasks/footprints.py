@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from ccserver.cancelling import stop_when_cancelled
 from ccserver.clusters import Clusters
 from ccserver.jobs.filters import IntRange, JobFilter, StringInput
 from ccserver.jobs.repository import JobRepository
 from ccserver.model.job import MONITORING_RUNNING, Job
 from ccserver.model.metrics import NO_STATISTICS, Statistics
-from ccserver.tasks.cancelling import stop_when_cancelled
 
 log = logging.getLogger(__name__)
 

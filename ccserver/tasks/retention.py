@@ -17,12 +17,12 @@ from sqlalchemy import and_
 
 from ccserver.archive import ArchiveError, JobArchive, JobNotArchivedError
 from ccserver.archive.backends import BackendError, archive_of
+from ccserver.cancelling import stop_when_cancelled
 from ccserver.database.tables import job
 from ccserver.jobs.repository import JobRepository, older
 from ccserver.model.job import Job
 from ccserver.model.metrics import JobData
 from ccserver.nodes import NodeRepository
-from ccserver.tasks.cancelling import stop_when_cancelled
 
 log = logging.getLogger(__name__)
 
