@@ -7,6 +7,7 @@ most CHUNK bytes of it are held.
 
 from __future__ import annotations
 
+import logging
 import zlib
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
@@ -20,6 +21,8 @@ import trio
 from ccserver.auth.guards import Credentials, Gate, Group, Refused
 from ccserver.rest.gateway import Receive, Scope, Send
 from ccstore import MetricStore, WriteReport, whole_lines
+
+_log = logging.getLogger(__name__)
 
 LARGEST_BODY = 256 * 1024 * 1024  # bytes, after decompression
 CHUNK = 512 * 1024  # bytes handed to the store at once
@@ -80,6 +83,7 @@ class Ingest:
         try:
             await self.door.admit(credentials)
         except Refused as refused:
+            _log.info("POST %s from %s refused: %s", scope["path"], credentials.peer, refused.message)
             kind, body = self.door.refusal(refused.message)
             # Whether the connection can be used again must not depend on how much of the body is here yet.
             await _answer(send, 401, body, kind=kind, close=not await _read_away(receive))

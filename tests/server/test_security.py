@@ -568,6 +568,14 @@ def test_s25_secrets_are_in_no_log_and_no_answer(site: Server) -> None:
     assert "password" not in json.loads(listed)[0]
 
 
+def test_refused_writes_are_in_the_log(site: Server) -> None:
+    headers = {"X-Auth-Token": "a token nobody signed"}
+    with site.client("") as client:
+        assert client.post("/api/write?cluster=small", headers=headers, content=b"x").status_code == 401
+    eventually(lambda: "POST /api/write from 127.0.0.1 refused: " in site.log)
+    assert "a token nobody signed" not in site.log
+
+
 def test_s27_times_of_tokens_are_honoured_without_leeway(site: Server) -> None:
     now = int(time.time())
     cases: list[tuple[Callable[[], dict[str, Any]], int]] = [
