@@ -9,8 +9,9 @@ from ccserver.clusters.cluster import (
     SubCluster,
 )
 from ccserver.clusters.clusters import Availability, ClusterError, Clusters, GlobalMetric
-from ccserver.clusters.nodelist import NodeList, NodeListError
+from ccserver.clusters.nodelist import NodeList, NodeListError, expand_hosts
 from ccserver.clusters.topology import Accelerator, Topology
+from ccserver.clusters.units import convert, normalize, parse_unit
 
 __all__ = [
     "Accelerator",
@@ -27,4 +28,8 @@ __all__ = [
     "NodeListError",
     "SubCluster",
     "Topology",
+    "convert",
+    "expand_hosts",
+    "normalize",
+    "parse_unit",
 ]

@@ -20,7 +20,9 @@ ANY_HOST = "*"
 _LITERAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 _RANGE = re.compile(r"([0-9]+)-([0-9]+)")
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+_HOST_ITEM = re.compile(r"([A-Za-z0-9-]+)(?:\[([^\[\]]*)\])?([A-Za-z0-9-]*)(?=[,\s]|$)")
 _LARGEST = 2**31
+_MOST_HOSTS = 1_000_000  # of one range
 
 
 class NodeListError(ValueError):
@@ -104,6 +106,45 @@ class NodeList:
 
     def __repr__(self) -> str:
         return f"NodeList({self.text!r})"
+
+
+def expand_hosts(text: str) -> list[str]:
+    """The hosts of a list like `n[1-2]-p, n[1,2]-q`, sorted and each once. Raises NodeListError.
+
+    This is the grammar of collectors (spec/job-archive.md 7.2), not that of `cluster.json`: white space
+    separates, too, an item has at most one bracket, and a bracket may hold single numbers.
+    """
+    hosts: set[str] = set()
+    position = 0
+    while position < len(text):
+        if text[position] in ", \t\r\n":
+            position += 1
+            continue
+        item = _HOST_ITEM.match(text, position)
+        if item is None:
+            raise NodeListError(f"host list {text!r}: cannot be read at {position}")
+        prefix, bracket, suffix = item.groups()
+        numbers = [""] if bracket is None else [n for part in bracket.split(",") for n in _numbers(part)]
+        hosts.update(f"{prefix}{number}{suffix}" for number in numbers)
+        position = item.end()
+    return sorted(hosts)
+
+
+def _numbers(part: str) -> list[str]:
+    match = re.fullmatch(r"([0-9]+)(?:-([0-9]+))?", part)
+    if match is None:
+        raise NodeListError(f"{part!r} is neither a number nor a range; write '5' or '01-05'")
+    first, last = match.groups()
+    if last is None:
+        return [first]
+    width = len(first) if len(first) == len(last) else 0
+    if not width and (first[0] == "0" or last[0] == "0"):
+        raise NodeListError(f"both ends of {part!r} need the same number of digits")
+    if int(first) > int(last):
+        raise NodeListError(f"the first number of {part!r} is the larger one")
+    if int(last) - int(first) >= _MOST_HOSTS:
+        raise NodeListError(f"{part!r} is more than {_MOST_HOSTS} hosts")
+    return [f"{number:0{width}d}" for number in range(int(first), int(last) + 1)]
 
 
 def _part_names(part: _Part) -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccserver.clusters import NodeList, NodeListError
+from ccserver.clusters import NodeList, NodeListError, expand_hosts
 
 
 def test_literals_and_ranges_expand_in_written_order() -> None:
@@ -105,3 +105,42 @@ def test_a_list_contains_exactly_what_it_expands_to(terms: list[tuple[str, int, 
         for value in range(11):
             host = f"{prefix}{value:0{width}d}"
             assert (host in nodes) == (host in expanded)
+
+
+@pytest.mark.parametrize(
+    ("text", "hosts"),
+    [
+        ("n[1-2]-p,n[1,2]-q", ["n1-p", "n1-q", "n2-p", "n2-q"]),
+        ("n[9-11]", ["n10", "n11", "n9"]),
+        ("n[09-11]", ["n09", "n10", "n11"]),
+        ("n[007,8]", ["n007", "n8"]),
+        ("b a,\ta  c\n", ["a", "b", "c"]),
+        ("-x", ["-x"]),
+        ("n[1-2,2-3]", ["n1", "n2", "n3"]),
+        ("", []),
+    ],
+)
+def test_host_lists_of_collectors(text: str, hosts: list[str]) -> None:
+    assert expand_hosts(text) == hosts
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "n[1-002]",
+        "n[0-10]",
+        "n[2-1]",
+        "n[]",
+        "n[1,]",
+        "n[a]",
+        "n[1",
+        "n]",
+        "n[1][2]",
+        "[1-2]",
+        "a.b",
+        "n[1-9999999]",
+    ],
+)
+def test_host_lists_that_cannot_be_read(text: str) -> None:
+    with pytest.raises(NodeListError):
+        expand_hosts(text)

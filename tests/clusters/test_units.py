@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ccserver.clusters.units import conversion, normalize
+from ccserver.clusters.units import conversion, convert, normalize, parse_unit
 from ccserver.model.metrics import Unit
 from ccserver.model.rounding import round2
 
@@ -41,3 +41,54 @@ def test_a_prefix_nobody_knows_is_left_alone() -> None:
 )
 def test_two_decimals_round_halves_away_from_zero(value: float, expected: float) -> None:
     assert round2(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("GB/s", ("B/s", "G")),
+        ("kevents/s", ("events/s", "K")),
+        ("packets", ("packets", "")),
+        ("Pkts/s", ("packets/s", "")),
+        ("events", ("events", "")),
+        ("EB", ("B", "E")),
+        ("KiB", ("B", "Ki")),
+        ("gibyte", ("B", "Gi")),
+        ("mb", ("B", "M")),
+        ("mFlops/s", ("Flops/s", "M")),
+        ("ms", ("s", "m")),
+        ("mW", ("W", "m")),
+        ("MHertz", ("Hz", "M")),
+        ("%", ("%", "")),
+        ("k%", ("%", "")),
+        ("Percent", ("%", "")),
+        ("degC", ("degC", "")),
+        ("°F", ("degF", "")),
+        ("RPM", ("RPM", "")),
+        ("Cycles", ("cyc", "")),
+        ("Joules", ("J", "")),
+        ("req/second", ("requests/s", "")),
+        ("Tflops", ("Flops", "T")),
+    ],
+)
+def test_unit_texts(text: str, expected: tuple[str, str]) -> None:
+    assert parse_unit(text) == Unit(*expected)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "us", "ns", "G", "load", "/s", "B/", "B/x", "PERCENT", "DegC", "e", "ev", "x%"]
+)
+def test_texts_that_are_no_units(text: str) -> None:
+    with pytest.raises(ValueError, match="is no unit"):
+        parse_unit(text)
+
+
+def test_values_are_converted_between_equal_measures() -> None:
+    assert convert(2, parse_unit("GB/s"), parse_unit("MB/s")) == 2000
+    assert convert(1, parse_unit("MiB"), parse_unit("KB")) == pytest.approx(1048.576)
+    assert convert(1500, parse_unit("ms"), parse_unit("s")) == pytest.approx(1.5)
+    assert convert(100, parse_unit("degC"), parse_unit("degF")) == 212
+    assert convert(212, parse_unit("degF"), parse_unit("degC")) == pytest.approx(100)
+    for other in ("B", "Flops/s", "degC"):
+        with pytest.raises(ValueError, match="cannot be converted"):
+            convert(1, parse_unit("B/s"), parse_unit(other))
