@@ -28,6 +28,8 @@ class Group(enum.Enum):
     """Groups of routes; each has one rule."""
 
     PAGES = enum.auto()
+    DISPLAY = enum.auto()
+    """As PAGES; the token of a wall display in the URL takes the place of a session."""
     API = enum.auto()
     METRIC_STORE = enum.auto()
     USER_API = enum.auto()
@@ -111,6 +113,7 @@ def _api_and(others: frozenset[str]) -> Callable[[frozenset[str]], bool]:
 
 _RULES = {
     Group.PAGES: _Rule(token=True, session=True, admits=lambda roles: True),
+    Group.DISPLAY: _Rule(token=True, session=True, admits=lambda roles: True),
     Group.API: _Rule(token=True, session=False, admits=_api, checks_address=True),
     Group.METRIC_STORE: _Rule(
         token=True, session=False, admits=_api_and(frozenset({"user", "manager", "admin"}))

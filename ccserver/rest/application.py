@@ -31,13 +31,18 @@ def create_application(web: Web, mounts: Mapping[str, Application] | None = None
     """The whole HTTP side; `mounts` are plain ASGI applications by path, beside those that live here."""
     app = new_application()
 
-    async def json_refusal(refused: Refused, _: Credentials) -> Response:
+    async def json_refusal(refused: Refused, credentials: Credentials) -> Response:
         return error_answer(401, refused.message)
 
     async def page_refusal(refused: Refused, credentials: Credentials) -> Response:
         return await pages.refuse_page(web, refused, credentials)
 
-    refusals = {group: json_refusal for group in Group} | {Group.PAGES: page_refusal}
+    async def display_refusal(refused: Refused, credentials: Credentials) -> Response:
+        refuse = json_refusal if request.path.startswith(_JSON_PREFIXES) else page_refusal
+        return await refuse(refused, credentials)
+
+    refusals = {group: json_refusal for group in Group}
+    refusals |= {Group.PAGES: page_refusal, Group.DISPLAY: display_refusal}
     routes = Routes(app, web, refusals)
     ingest = Ingest(web.site.store, GateDoor(web.gate))
     served = {"/api/write": ingest, "/metricstore/api/write": ingest, **(mounts or {})}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ccserver.auth.displays import DISPLAY
 from ccserver.model.user import Principal
 from ccserver.rest.templates import web_build
 from ccserver.rest.web import Web
@@ -19,6 +20,7 @@ FEATURES = [
     "histfloat",
     "nodejobs",
     "sample",
+    "display",
 ]
 
 
@@ -53,11 +55,11 @@ def boot_payload(web: Web, principal: Principal, page: str, params: dict[str, st
         if resampling
         else None,
         "version": {"version": web.version, **web_build()},
-        "notice": web.notice.text,
+        "notice": "" if principal is DISPLAY else web.notice.text,
         "emissionConstant": config.main.emission_constant,
         "shortRunningJobsDuration": config.main.short_running_jobs_duration,
         "statusForSupport": config.ui.status_for_support,
-        "features": FEATURES,
+        "features": [] if principal is DISPLAY else FEATURES,
         "page": {"name": page, "params": params},
     }
 

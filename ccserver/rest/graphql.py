@@ -5,6 +5,7 @@ from __future__ import annotations
 from quart import Response, request
 
 from ccserver.auth.guards import Group
+from ccserver.model.user import Principal
 from ccserver.rest.answers import HttpError
 from ccserver.rest.web import Call, Routes
 
@@ -18,17 +19,27 @@ def register(routes: Routes) -> None:
 
 
 async def query(call: Call) -> Response:
-    if call.web.graphql is None:
-        raise HttpError(404, "this server has no GraphQL interface")
     if (request.content_length or 0) > _LARGEST_QUERY:
         raise HttpError(413, "the body is too large")
-    headers = request.headers
-    status, answer_headers, pieces = await call.web.graphql(
+    return await answer_of(
+        call,
         await call.body(),
         call.principal,
-        call.site,
         method=request.method,
-        content_type=headers.get("Content-Type", ""),
+        content_type=request.headers.get("Content-Type", ""),
+    )
+
+
+async def answer_of(call: Call, body: bytes, principal: Principal, **transport: str) -> Response:
+    """The answer to a JSON body as `principal` gets it, packed as the client of this request accepts it."""
+    if call.web.graphql is None:
+        raise HttpError(404, "this server has no GraphQL interface")
+    headers = request.headers
+    status, answer_headers, pieces = await call.web.graphql(
+        body,
+        principal,
+        call.site,
+        **transport,
         accept=headers.get("Accept", ""),
         accept_encoding=headers.get("Accept-Encoding", ""),
         introspection=call.web.development,

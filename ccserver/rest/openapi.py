@@ -25,6 +25,7 @@ GROUPS: Mapping[Group, str] = {
     Group.CONFIG_API: "session of an admin",
     Group.FRONTEND: "session",
     Group.PAGES: "token or session",
+    Group.DISPLAY: "token or session, or the token of a wall display in the URL",
 }
 _BY_SESSION = (Group.CONFIG_API, Group.FRONTEND)
 

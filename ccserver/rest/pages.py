@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 
 from quart import Response, redirect, request
 
+from ccserver.auth.displays import DISPLAY
 from ccserver.auth.guards import Credentials, Group, Refused
 from ccserver.auth.sessions import clearing_cookie
 from ccserver.jobs.filters import JobFilter, StringInput
@@ -42,6 +43,7 @@ class _Page:
     title: str
     level: str
     exists: Callable[[Site, Principal, Mapping[str, str]], bool] = lambda *_: True
+    group: Group = Group.PAGES
 
 
 def _known_cluster(site: Site, _: Principal, parts: Mapping[str, str]) -> bool:
@@ -108,7 +110,14 @@ _PAGES = (
     _Page(
         "/monitoring/status/detail/<cluster>", "statusDetail", "Status of {cluster}", "status", _known_cluster
     ),
-    _Page("/monitoring/dashboard/<cluster>", "dashboard", "{cluster} Dashboard", "status", _known_cluster),
+    _Page(
+        "/monitoring/dashboard/<cluster>",
+        "dashboard",
+        "{cluster} Dashboard",
+        "status",
+        _known_cluster,
+        Group.DISPLAY,
+    ),
     _Page("/monitoring/compare", "compare", "Compare", "user"),
     _Page("/monitoring/logs", "logs", "Logs", "admin"),
 )
@@ -116,7 +125,7 @@ _PAGES = (
 
 def register(routes: Routes, web: Web) -> None:
     for page in _PAGES:
-        routes.add(page.rule, "GET", Group.PAGES, _shell(page))
+        routes.add(page.rule, "GET", page.group, _shell(page))
     routes.add("/search", "GET", Group.PAGES, search)
     for name, title, missing in (
         ("imprint", "Imprint", "This site has not published an imprint yet."),
@@ -144,9 +153,13 @@ def _shell(page: _Page) -> Callable[..., Any]:
 
 
 def _may_see(call: Call, page: _Page) -> bool:
-    needed = page.level
-    if needed == "status":
-        needed = "support" if call.site.config.ui.status_for_support else "admin"
+    if call.principal is DISPLAY:  # admitted to this page alone
+        return True
+    return sees_status(call) if page.level == "status" else _level(call.principal) >= _LEVEL[page.level]
+
+
+def sees_status(call: Call) -> bool:
+    needed = "support" if call.site.config.ui.status_for_support else "admin"
     return _level(call.principal) >= _LEVEL[needed]
 
 

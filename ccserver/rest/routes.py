@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from ccserver.config import Config
 from ccserver.rest import (
+    displays,
     export,
     frontend,
     health,
@@ -34,6 +35,7 @@ TABLE: tuple[Route, ...] = (
     *frontend.ROUTES,
     *suggest.ROUTES,
     *views.ROUTES,
+    *displays.ROUTES,
     *tagging.ROUTES,
     *health.ROUTES,
     *taggers.ROUTES,

@@ -19,6 +19,7 @@ from quart import Request, Response, request
 from quart_trio import QuartTrio
 from werkzeug.routing import BaseConverter, Map
 
+from ccserver.auth.displays import DisplayTokens
 from ccserver.auth.guards import Credentials, Gate, Group, Refused
 from ccserver.auth.login import LoginDispatcher
 from ccserver.auth.tokens import TokenIssuer
@@ -72,6 +73,7 @@ class Web:
     monitor: Monitor = field(default_factory=Monitor)
     oidc: OidcProvider | None = None
     overrides: Overrides = field(default_factory=Overrides)
+    displays: DisplayTokens = field(default_factory=DisplayTokens)
     exports: Slots = field(default_factory=Slots)
     job_writes: JobWrites = field(init=False)
 
@@ -195,6 +197,8 @@ class Routes:
 
     async def _admit(self, group: Group, credentials: Credentials) -> Principal:
         gate = self.web.gate
+        if group is Group.DISPLAY and "token" in request.args:
+            return self.web.displays.admit(request.args["token"])
         if gate.tokens.reads_database:
             return await in_thread(gate.admit, group, credentials)
         return gate.admit(group, credentials)

@@ -63,6 +63,10 @@ def frontend(kind: str, roles: Roles) -> bool:
     return kind == "session" and bool(roles)
 
 
+def display(kind: str, roles: Roles) -> bool:
+    return pages(kind, roles)
+
+
 def anybody(roles: Roles) -> bool:
     return True
 
@@ -103,6 +107,8 @@ TABLE: dict[str, tuple[str, Guard, Inner]] = {
     "/monitoring/status/detail/<cluster>": ("GET", pages, level("admin")),
     "/monitoring/dashboard/<cluster>": ("GET", pages, level("admin")),
     "/monitoring/logs": ("GET", pages, level("admin")),
+    "/frontend/display/<cluster>": ("GET", display, level("admin")),
+    "/config/displays/": ("GET POST DELETE", config_api, admin),
     "/api/clusters/": ("GET", api, anybody),
     "/api/jobs/": ("GET", api, anybody),
     "/api/jobs/<id>": ("GET POST", api, anybody),

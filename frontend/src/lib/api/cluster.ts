@@ -39,6 +39,8 @@ const SeriesQuery = graphql(`
   }
 `);
 
+export type NowAnswer = ResultOf<typeof NowQuery>;
+
 const RunningQuery = graphql(`
   query RunningStats($running: [JobFilter!]) {
     jobsMetricStats(filter: $running, metrics: ["flops_any", "mem_bw"]) {
@@ -79,7 +81,10 @@ export interface ClusterNow {
 
 export async function clusterNow(cluster: string, signal: AbortSignal): Promise<ClusterNow> {
   const variables = { cluster, running: running(cluster), nodes: [{ cluster: { eq: cluster } }] };
-  const answer = await query(NowQuery, variables, { signal, fresh: true });
+  return readNow(await query(NowQuery, variables, { signal, fresh: true }));
+}
+
+export function readNow(answer: NowAnswer): ClusterNow {
   const [sums] = answer.jobsStatistics;
   return {
     jobs: sums?.totalJobs ?? 0,

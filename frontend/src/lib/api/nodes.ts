@@ -204,7 +204,7 @@ export interface StateHistory {
 }
 
 /** Lists of different length, each with its own times, put on one common axis. */
-function align(lists: { state: string; counts: number[]; times: number[] }[]): StateHistory {
+export function align(lists: { state: string; counts: number[]; times: number[] }[]): StateHistory {
   const times = [...new Set(lists.flatMap((item) => item.times))].sort((a, b) => a - b);
   const states = lists.map((item) => {
     const at = new Map(item.times.map((time, index) => [time, item.counts[index] ?? 0]));

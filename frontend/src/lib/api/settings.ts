@@ -97,6 +97,19 @@ export interface ServiceComponent {
 
 export const serviceHealth = async (): Promise<ServiceComponent[]> => (await (await send("GET", "/frontend/health/")).json()) as ServiceComponent[];
 
+export interface DisplayToken {
+  id: string;
+  name: string;
+  created: number; // unix seconds
+}
+
+export const displayTokens = async (): Promise<DisplayToken[]> => (await (await send("GET", "/config/displays/")).json()) as DisplayToken[];
+
+/** A new token for a wall display; the server tells it this once. */
+export const createDisplayToken = (name: string): Promise<string> => text("POST", "/config/displays/", { name });
+
+export const revokeDisplayToken = (id: string): Promise<string> => text("DELETE", "/config/displays/", { id });
+
 export interface Tagger {
   name: string;
   type: string;
