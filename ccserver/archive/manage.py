@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from ccserver.archive.errors import ArchiveError
 from ccserver.archive.file import PACKED, unpack_data
 from ccserver.archive.interface import BrokenEntry, Entry, JobArchive
 from ccserver.archive.schemas import problems
+from ccserver.model.job import Job
 
 log = logging.getLogger(__name__)
+
+_COPYING = 4  # jobs at once
 
 
 @dataclass(slots=True)
@@ -107,21 +112,35 @@ def copy(source: JobArchive, target: JobArchive, progress: Callable[[Copied], No
     result = Copied()
     for cluster in source.clusters():
         target.store_cluster(cluster, source.cluster_file(cluster))
-    for entry in source.iterate():
-        if isinstance(entry, BrokenEntry):
-            log.error("%s", entry.reason)
-            result.failed += 1
-        elif target.exists(entry):
-            result.present += 1
-        else:
-            try:
-                target.import_job(entry, source.load_data(entry))
-                result.jobs += 1
-            except ArchiveError as error:
-                log.error("%s", error)
-                result.failed += 1
+
+    def count(one: Future[str]) -> None:
+        outcome = one.result()
+        setattr(result, outcome, getattr(result, outcome) + 1)
         progress(result)
+
+    with ThreadPoolExecutor(_COPYING, thread_name_prefix="copy") as workers:
+        pending: deque[Future[str]] = deque()
+        for entry in source.iterate():
+            pending.append(workers.submit(_copied, entry, source, target))
+            if len(pending) >= 4 * _COPYING:
+                count(pending.popleft())
+        while pending:
+            count(pending.popleft())
     return result
+
+
+def _copied(entry: Job | BrokenEntry, source: JobArchive, target: JobArchive) -> str:
+    """Which number of Copied goes up."""
+    try:
+        if isinstance(entry, BrokenEntry):
+            raise ArchiveError(entry.reason)
+        if target.exists(entry):
+            return "present"
+        target.import_job(entry, source.load_data(entry))
+    except ArchiveError as error:
+        log.error("%s", error)
+        return "failed"
+    return "jobs"
 
 
 def _problems(archive: JobArchive, entry: Entry) -> Iterator[tuple[str, list[str]]]:

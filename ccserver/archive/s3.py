@@ -129,13 +129,12 @@ class S3Archive:
         folder = _folder_of(job)
         name, body = pack_data(data)
         other = f"{folder}/{PLAIN if name == PACKED else PACKED}"
-        with self._writing:
-            self._write(f"{folder}/{name}", body)
-            with self._failing(other):
-                if self._bucket.has(other):
-                    self._bucket.remove(other)
-            # Last: what has a record exists.
-            self._write(f"{folder}/{_META}", encode_meta(job))
+        self._write(f"{folder}/{name}", body)
+        with self._failing(other):
+            if self._bucket.has(other):
+                self._bucket.remove(other)
+        # Last: what has a record exists.
+        self._write(f"{folder}/{_META}", encode_meta(job))
 
     def delete_job(self, cluster: str, job_id: int, start_time: int) -> None:
         folder = _folder(cluster, job_id, start_time)
