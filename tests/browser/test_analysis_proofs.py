@@ -253,3 +253,50 @@ def test_histograms_of_a_user_follow_bins_and_state(visit: OpenPage, centre: Cen
     expect(page.get_by_test_id("plot-histogram-mem_bw")).to_have_attribute("data-sum", "1")  # from live data
     cookie = {"session": centre.session("alice")["value"]}
     assert httpx.get(f"{centre.url}/monitoring/user/bob", cookies=cookie).status_code == 404
+
+
+# --- tags of a job, history of a node
+
+
+@pytest.mark.parametrize(
+    ("role", "scopes"),
+    [
+        ("alice", ["Private (alice)"]),
+        ("sue", ["Private (sue)", "Global"]),
+        ("root1", ["Private (root1)", "Global", "Admin"]),
+    ],
+)
+def test_job_is_tagged_in_the_scopes_of_the_role(
+    visit: OpenPage, centre: Centre, role: str, scopes: list[str]
+) -> None:
+    job = centre.jobs["J9"]
+    page = visit(role, f"/monitoring/job/{job}")
+    facts = page.get_by_test_id(f"jobinfo-{job}")
+    page.get_by_test_id("tags-manage").click()
+    dialog = page.get_by_test_id("dialog-tags")
+    dialog.get_by_test_id("tag-search").fill("role: x")
+    expect(dialog.get_by_test_id("tag-scope").locator("option")).to_have_text(scopes)
+    for number, label in enumerate(scopes):
+        name = f"{role}-{number}"
+        dialog.get_by_test_id("tag-search").fill(f"role: {name}")
+        dialog.get_by_test_id("tag-scope").select_option(label=label)
+        dialog.get_by_test_id("tag-create").click()
+        expect(facts).to_contain_text(f"role: {name}")  # without a reload
+        dialog.get_by_role("button", name=f"Remove role: {name}").click()
+        expect(facts).not_to_contain_text(f"role: {name}")
+    create = {"query": 'mutation { createTag(type: "role", name: "forbidden", scope: "admin") { id } }'}
+    if "Admin" not in scopes:
+        cookie = {"session": centre.session(role)["value"]}
+        assert "not authorized" in httpx.post(f"{centre.url}/query", json=create, cookies=cookie).text
+
+
+def test_changes_of_a_nodes_state_are_marked(visit: OpenPage, centre: Centre) -> None:
+    for states in (["allocated"], ["down"], ["allocated"]):
+        report = {"cluster": "alpha", "nodes": [{"hostname": "a31", "states": states}]}
+        assert centre.api.post("/api/nodestate/", json=report).status_code == 200
+    page = visit("sue", "/monitoring/node/alpha/a31")
+    expect(page.get_by_test_id("plot-cpu_load-a31")).to_have_attribute("data-state", "ready")
+    changes = page.get_by_test_id("node-events")
+    expect(changes).to_contain_text("2 changes")
+    changes.locator("summary").click()
+    expect(changes.get_by_role("listitem").first).to_contain_text("down")
