@@ -119,6 +119,13 @@ class CheckpointWriter:
         self._workers = workers
         self._since = 0  # number of the last checkpoint; 0: the next one is full
         self._chain: list[SavedFile] = []
+        self._starts = 0  # how often the chain was to begin anew
+        self._started = 0  # how often it did
+
+    def start_over(self) -> None:
+        """The next checkpoint is full: a series has been removed, and if it comes back older files must not
+        fill it."""
+        self._starts += 1
 
     def go_on_from(self, chain: list[SavedFile]) -> None:
         """The store holds exactly what these files do, and what has been written since it was made."""
@@ -137,6 +144,7 @@ class CheckpointWriter:
         held = 4 * sum(saved.values for saved in self._chain)
         return (
             self._since == 0
+            or self._started != self._starts
             or len(self._chain) >= MOST_FILES
             or (held > _SMALL and held > _MOST_OVERHEAD * used)
         )
@@ -149,6 +157,7 @@ class CheckpointWriter:
         """
         self._directory.mkdir(parents=True, exist_ok=True)
         full = self.next_is_full
+        starts = self._starts
         chain = [] if full else self._chain
         with self._lock:
             self._tables.counts[layout.EPOCH] += 1
@@ -179,6 +188,7 @@ class CheckpointWriter:
         sync_directory(self._directory)
         step("checkpoint: renamed")
         self._since = epoch
+        self._started = starts if full else self._started
         self._chain = [*chain, saved]
         if not keep_replaced:
             self.remove_replaced()

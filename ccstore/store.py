@@ -471,15 +471,18 @@ class MetricStore:
 
     def free(self, selectors: Sequence[Sequence[str]], to: int) -> int:
         """Removes what ends before `to` at and below each level; returns the number of segments (pages of
-        series)."""
+        series). After a crash before the next checkpoint it is there again."""
         self._names()
         freed = 0
+        series_before = self._retention.removed_series
         for selector in selectors:
             # As a reader: the rows found must not become other series before they are emptied.
             with self._readers.reading():
                 series = self._series_below(selector)
                 if len(series):
                     freed += self._retention.free(series, to)
+        if self._checkpoints is not None and self._retention.removed_series > series_before:
+            self._checkpoints.start_over()
         return freed
 
     # -- the tree ----------------------------------------------------------------------------------------
