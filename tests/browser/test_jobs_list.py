@@ -142,3 +142,22 @@ def test_fits_a_phone_with_the_menu_in_reach(open_page: OpenPage, site: Site) ->
     page.get_by_test_id("nav-home").click()
     expect(page.get_by_test_id("cluster-small")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_refresher_asks_again_at_the_pace_chosen(open_page: OpenPage, site: Site) -> None:
+    page = open_page("root", "/monitoring/tags/")
+    page.clock.install()
+    page.goto(f"{site.url}/monitoring/jobs/")
+    refresher, button = page.get_by_test_id("refresher"), page.get_by_test_id("refresh")
+    labels = ["Live", "No Interval", "30 Seconds", "60 Seconds", "Two Minutes", "5 Minutes"]
+    expect(refresher.locator("option")).to_have_text(labels)
+    expect(page.get_by_test_id(f"job-row-{site.wide}")).to_be_visible()
+    refresher.select_option("60 Seconds")
+    expect(button).to_be_disabled()
+    started = site.start(1051, ["n04"])
+    with page.expect_request(lambda request: "query Jobs(" in (request.post_data or "")):
+        page.clock.run_for(61_000)
+    expect(page.get_by_test_id(f"job-row-{started}")).to_be_visible()
+    refresher.select_option("No Interval")
+    expect(button).to_be_enabled()
+    site.stop(1051)

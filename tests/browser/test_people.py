@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import time
 
 from playwright.sync_api import expect
 
@@ -27,6 +28,27 @@ def test_users_sort_filter_and_export(open_page: OpenPage) -> None:
     assert "Total Core Hours [core h]" in lines[0]
     page.get_by_test_id("name-filter").fill("UT")
     expect(table.locator("tbody th")).to_have_text(["ute"])
+
+
+def test_users_have_an_efficiency(open_page: OpenPage) -> None:
+    page = open_page("root", "/monitoring/users/")
+    table = page.get_by_test_id("table-users")
+    head = table.get_by_role("columnheader", name="Efficiency")
+    expect(head).to_be_visible()
+    table.get_by_role("button", name="Efficiency").click()
+    expect(head).to_have_attribute("aria-sort", "descending")
+
+
+def test_calendar_holds_the_core_hours_of_the_jobs(open_page: OpenPage, site: Site) -> None:
+    start = int(time.time()) - 3 * 86400
+    site.start(1041, ["n04"], startTime=start, user="old", project="old")
+    site.stop(1041)
+    page = open_page("root", "/monitoring/user/old?tz=UTC", timezone_id="UTC")
+    calendar = page.get_by_test_id("plot-calendar")
+    expect(calendar).to_have_attribute("data-hours", "288")  # 4 cores for three days
+    days = calendar.locator("rect title", has_text="96 core h")
+    expect(days).to_have_count(2)  # between the first and the last
+    expect(page.get_by_test_id("total-jobs")).to_have_text("1")
 
 
 def test_cores_appear_for_running_jobs_only(open_page: OpenPage) -> None:
