@@ -49,7 +49,7 @@ _UI_KEYS = {
     ("plot-configuration", "line-width"): "plotConfiguration_lineWidth",
     ("plot-configuration", "color-scheme"): "plotConfiguration_colorScheme",
 }
-_UI_PLAIN = ("theme", "timezone", "density", "hotkeys", "landing")
+_UI_PLAIN = ("theme", "timezone", "density", "hotkeys", "landing", "documentation")
 
 
 def build_config(sections: Mapping[str, Any], environment: Mapping[str, str]) -> Config:

@@ -118,3 +118,29 @@ def test_detail_and_node_of_a_plot_stand_in_the_address(open_page: OpenPage, sit
     page.reload()
     expect(plot).to_have_attribute("data-scope", "core")
     expect(plot.locator("[data-series='4']")).to_have_count(1)
+
+
+def test_series_far_from_the_others_can_be_hidden(open_page: OpenPage, site: Site) -> None:
+    now = int(time.time())
+    start = now - 1500
+    for host in ("g01", "g02", "n04"):
+        site.write(
+            [
+                f"flops_any,hostname={host},type=hwthread,type-id={thread} "
+                f"value={300 if (host, thread) == ('g02', 0) else 5} {moment}"
+                for moment in range(start, now, 10)
+                for thread in range(4)
+            ]
+        )
+    job = site.start(1501, ["g01", "g02", "n04"], startTime=start)
+    page = open_page("root", f"/monitoring/job/{job}")
+    plot = page.get_by_test_id("plot-flops_any")
+    page.get_by_test_id("scope-flops_any").select_option(label="finer …")
+    page.get_by_test_id("scope-flops_any").select_option("core")
+    expect(plot.locator("[data-series='12']")).to_have_count(1)
+    expect(plot.get_by_text("clipped")).to_be_visible()  # 300 is more than ten times what a core can do
+    page.get_by_test_id("hide-outliers").check()
+    expect(plot.get_by_text("clipped")).to_have_count(0)
+    plot.get_by_role("button", name="Show the 12 series").click()
+    expect(plot.locator("li.hidden")).to_have_text(re.compile("g02"))
+    site.stop(1501)

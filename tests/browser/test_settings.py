@@ -10,11 +10,13 @@ from tests.browser.site_data import Site
 
 def test_notice_is_text_on_the_home_page(open_page: OpenPage, site: Site) -> None:
     page = open_page("root", "/config?tab=admin")
-    page.get_by_test_id("notice").fill("Down on <b>Monday</b>")
+    page.get_by_test_id("notice").fill("Down on <b>Monday</b>, see https://site.example/down?a=1&b=2.")
     page.get_by_test_id("notice-save").click()
     expect(page.get_by_test_id("toast")).to_be_visible()
     page = open_page("ute", "/")
-    expect(page.get_by_text("Down on <b>Monday</b>")).to_be_visible()
+    expect(page.get_by_text("Down on <b>Monday</b>, see")).to_be_visible()
+    link = page.get_by_role("link", name="https://site.example/down?a=1&b=2", exact=True)
+    expect(link).to_have_attribute("href", "https://site.example/down?a=1&b=2")
     page = open_page("root", "/config?tab=admin")
     page.get_by_test_id("notice").fill("")
     page.get_by_test_id("notice-save").click()

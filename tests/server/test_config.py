@@ -29,7 +29,8 @@ def refusal(folder: Path, document: Any) -> str:
 
 
 def test_site_sets_what_users_begin_with(tmp_path: Path) -> None:
-    ui = {"theme": "dark", "density": "groups", "landing": "/monitoring/jobs/", "hotkeys": False}
+    ui = {"theme": "dark", "density": "groups", "landing": "/monitoring/jobs/", "hotkeys": False,
+          "documentation": "https://docs.example/hpc"}  # fmt: skip
     config = load(write(tmp_path, {"main": {}, "ui": ui}), {})
     assert {key: config.ui.defaults[f"ui_{key}"] for key in ui} == ui
     with pytest.raises(ConfigError, match="landing"):
