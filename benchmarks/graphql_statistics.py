@@ -51,14 +51,14 @@ MONTH = f"""{{ jobsStatistics(filter: {{startTime: {{range: "last30d"}}, cluster
   {TOTALS} }} }}"""
 
 
-def rows(now: int) -> Iterator[tuple[Any, ...]]:
+def rows(now: int, jobs: int = JOBS) -> Iterator[tuple[Any, ...]]:
     """Few users with many jobs, many with few; the newest jobs run."""
     choose = random.Random(1)
-    users = choose.choices(range(USERS), [1 / (rank + 1) for rank in range(USERS)], k=JOBS)
+    users = choose.choices(range(USERS), [1 / (rank + 1) for rank in range(USERS)], k=jobs)
     for number, user in enumerate(users):
-        running = number >= JOBS - RUNNING
+        running = number >= jobs - RUNNING
         nodes = choose.choice((1, 1, 1, 2, 4, 8, 16))
-        start = now - choose.randrange(DAY) if running else now - SPAN + number * SPAN // JOBS
+        start = now - choose.randrange(DAY) if running else now - SPAN + number * SPAN // jobs
         duration = min(int(choose.expovariate(1 / 7200)), 2 * DAY)
         hosts = [{"hostname": f"n{(7 * number + host) % 1000 + 1:04}"} for host in range(nodes)]
         footprint = {f"metric{metric}_avg": round(500 * choose.random(), 2) for metric in range(4)}
@@ -69,7 +69,7 @@ def rows(now: int) -> Iterator[tuple[Any, ...]]:
         )  # fmt: skip
 
 
-def fill(path: Path) -> None:
+def fill(path: Path, jobs: int = JOBS) -> None:
     migrate(path)
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous = OFF")
@@ -81,7 +81,7 @@ def fill(path: Path) -> None:
         for name, _ in indexes:
             connection.execute(f"DROP INDEX {name}")
         marks = ",".join("?" * 24)
-        connection.executemany(f"INSERT INTO job VALUES ({marks})", rows(int(time.time())))
+        connection.executemany(f"INSERT INTO job VALUES ({marks})", rows(int(time.time()), jobs))
         for _, sql in indexes:
             connection.execute(sql)
         connection.execute("COMMIT")

@@ -1,4 +1,4 @@
-"""Slow answers, nodes, status, logs, the live list and time zones. Contract: spec/web-ui.md 10."""
+"""Nodes, status, logs, live list, time zones and the way to a job without a mouse. Contract: spec/web-ui.md 10."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.centre import HOSTILE, Centre
 from tests.browser.conftest import OpenPage
@@ -146,3 +146,48 @@ def test_a_week_with_a_change_of_clocks_asks_for_the_same_moments(visit: OpenPag
             page.goto(f"{centre.url}/monitoring/jobs/?startTime={begin}-{end}")
         asked.append(request.value.post_data_json["variables"]["filter"])
     assert asked[0] == asked[1] == asked[2]
+
+
+def focus_is_visible(page: Page) -> bool:
+    return bool(
+        page.evaluate(
+            """() => {
+                const style = getComputedStyle(document.activeElement);
+                const box = document.activeElement.getBoundingClientRect();
+                return box.width > 0 && (style.outlineStyle !== 'none' || style.boxShadow !== 'none');
+            }"""
+        )
+    )
+
+
+def tab_to(page: Page, selector: str) -> None:
+    """With the Tab key alone; every stop on the way shows that it has the focus."""
+    for _ in range(150):
+        page.keyboard.press("Tab")
+        # Behind the last stop comes the browser itself, then the first one again.
+        at_the_end = page.evaluate("document.activeElement === document.body")
+        assert at_the_end or focus_is_visible(page), page.evaluate(
+            "document.activeElement.outerHTML.slice(0, 300)"
+        )
+        if page.evaluate("wanted => document.activeElement.matches(wanted)", selector):
+            return
+    pytest.fail(f"{selector} is not reached")
+
+
+def test_a_job_and_its_tags_are_opened_without_a_mouse(visit: OpenPage, centre: Centre) -> None:
+    page = visit("root1", "/monitoring/jobs/")
+    expect(page.locator("[data-testid^=job-row-]").first).to_be_visible()
+    page.keyboard.press("/")
+    page.keyboard.type("5002")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("jobId=5002"))
+    job = centre.jobs["J2"]
+    expect(page.get_by_test_id(f"job-row-{job}")).to_be_visible()
+    tab_to(page, f"a[href='/monitoring/job/{job}']")
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("plot-cpu_load")).to_have_attribute("data-state", "ready")
+    tab_to(page, "[data-testid=tags-manage]")
+    page.keyboard.press("Enter")
+    expect(page.locator("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog")).to_have_count(0)
