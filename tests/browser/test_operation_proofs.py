@@ -1,4 +1,4 @@
-"""Nodes, status, logs, live list, time zones and the way to a job without a mouse. Contract: spec/web-ui.md 10."""
+"""Nodes, status, logs, live list, time zones, and to a job without a mouse. Contract: spec/web-ui.md 10."""
 
 from __future__ import annotations
 
