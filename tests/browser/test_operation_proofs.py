@@ -1,4 +1,4 @@
-"""Nodes, status, logs, live list, time zones, and to a job without a mouse. Contract: spec/web-ui.md 10."""
+"""Nodes, status, logs, live list, time zones, and all without a mouse. Contract: spec/web-ui.md 10."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def tab_to(page: Page, selector: str) -> None:
     pytest.fail(f"{selector} is not reached")
 
 
-def test_a_job_and_its_tags_are_opened_without_a_mouse(visit: OpenPage, centre: Centre) -> None:
+def test_a_job_is_found_read_and_left_without_a_mouse(visit: OpenPage, centre: Centre) -> None:
     page = visit("root1", "/monitoring/jobs/")
     expect(page.locator("[data-testid^=job-row-]").first).to_be_visible()
     page.keyboard.press("/")
@@ -191,3 +191,10 @@ def test_a_job_and_its_tags_are_opened_without_a_mouse(visit: OpenPage, centre: 
     expect(page.locator("dialog")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.locator("dialog")).to_have_count(0)
+    tab_to(page, "[data-testid=plot-cpu_load] [role=application]")
+    page.keyboard.press("+")
+    expect(page.locator("[data-xrange]:not([data-xrange=''])").first).to_be_attached()
+    page.keyboard.press("0")
+    expect(page.locator("[data-xrange]:not([data-xrange=''])")).to_have_count(0)
+    page.go_back()
+    expect(page.get_by_test_id(f"job-row-{job}")).to_be_visible()
