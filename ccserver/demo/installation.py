@@ -122,6 +122,7 @@ def _configure(config: dict[str, Any]) -> None:
     gpu = ["acc_utilization", "acc_mem_used", "cpu_load", "mem_used"]
     config["ui"] = {
         "status-for-support": True,
+        "density": "compact",
         "metric-config": {
             "clusters": [
                 {

@@ -116,7 +116,12 @@ def build(folder: Path) -> Site:
     server = set_up(folder)
     (folder / "var" / "job-archive" / "small" / "cluster.json").write_text(json.dumps(CLUSTER))
     resampling = {"minimum-points": 100, "trigger": 100, "resolutions": [60, 10]}
-    server.configure(lambda config: config["main"].update({"resampling": resampling}))
+
+    def configure(config: dict[str, Any]) -> None:
+        config["main"]["resampling"] = resampling
+        config.setdefault("ui", {})["density"] = "compact"
+
+    server.configure(configure)
     server.start()
     site = Site(server, server.client("adapter"), 0, 0, 0)
     now = int(time.time())

@@ -267,7 +267,7 @@ def test_diff_07_continuous_scroll_shows_each_job_once(visit: OpenPage, centre: 
     expect(page.get_by_text("That is all.")).to_be_visible()
     rows = listed(page)
     assert len(rows) == len(set(rows)) == total
-    assert pages == [1, 2, 3]
+    assert pages == list(range(1, -(-total // 10) + 1))
     page.get_by_test_id("refresh").click()
     expect(page.locator("[data-testid^=job-row-]")).to_have_count(total)  # what was loaded stays
     page.keyboard.press("Home")
@@ -344,3 +344,19 @@ def test_diff_24_only_running_rows_are_asked_for_again(visit: OpenPage, centre: 
         page.wait_for_timeout(100)
     expect(plot.locator("canvas")).to_be_visible()  # the opened row stays open
     assert set(asked) == {centre.jobs["J1"]}
+
+
+def test_the_ten_newest_jobs_come_first_with_their_plots(visit: OpenPage, centre: Centre) -> None:
+    """What a site shows that configures nothing."""
+    page = visit("root1", "/monitoring/jobs/?density=plots")
+    rows = page.locator("[data-testid^=job-row-]")
+    expect(rows).to_have_count(10)
+    newest = centre.query(
+        "root1",
+        """{ jobs(order: {field: "startTime", type: "col", order: DESC}, page: {page: 1, itemsPerPage: 10})
+             { items { id } count } }""",
+    )["jobs"]
+    identifiers = [row.get_attribute("data-testid") or "" for row in rows.all()]
+    assert identifiers == [f"job-row-{item['id']}" for item in newest["items"]]
+    expect(page.get_by_test_id("count")).to_have_text(says(newest["count"]))
+    expect(page.locator("[data-testid=plot-cpu_load][data-state=ready]").first).to_be_visible()
