@@ -20,6 +20,7 @@ from ccserver.demo.scheduler import PERIOD, Ended, Scheduler
 
 PAUSE = 120  # seconds without a sample that count as a pause: the demo was stopped, the laptop slept
 NODE_STATE_INTERVAL = 60.0
+_FIRST_SAMPLES = 8.0  # seconds until nodes have sent something: before that their health would be "failed"
 
 
 class Simulation:
@@ -73,6 +74,7 @@ def wake_up(scheduler: Scheduler, last_sample: int, now: int) -> list[Ended]:
 
 async def report_node_states(simulation: Simulation, work: RealWork, api: Api) -> None:
     """Every minute the state of every node, as a batch system sees it."""
+    await trio.sleep(_FIRST_SAMPLES)
     while True:
         for body in (node_states(simulation.scheduler.running.values()), work.node_state()):
             await trio.to_thread.run_sync(_post_quietly, api, body)
