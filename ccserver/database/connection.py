@@ -18,12 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-import trio
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import QueuePool
 
-from ccserver.cancelling import stop_when_cancelled
+from ccserver.cancelling import stop_when_cancelled, was_cancelled
 from ccserver.database.prepared import driver
 from ccserver.database.versions import check_version
 
@@ -243,11 +242,7 @@ def _check_open(connection: Connection, failure: BaseException | None) -> None:
 
 def _abandoned() -> int:
     """1 ends the running statement: its client has left, or the server stops."""
-    try:
-        stop_when_cancelled()
-    except trio.Cancelled:
-        return 1
-    return 0
+    return int(was_cancelled())
 
 
 def _engine(path: Path, options: DatabaseOptions, *, readonly: bool) -> Engine:

@@ -1,4 +1,4 @@
-"""Pictures of every view for docs/ui: `python -m tests.browser.pictures <address> <folder> [cluster [views]]`.
+"""Pictures of every view for docs/ui: `python -m tests.browser.pictures <address> <folder> [cluster [views]]`
 
 The address is that of a running demo (login demo, password demo). Each view is taken at 1440 and 390 pixels,
 in light and dark, as `<view>-<width>-<theme>.png`.

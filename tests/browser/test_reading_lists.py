@@ -87,17 +87,25 @@ def test_jobs_of_the_same_name_are_compared(open_page: OpenPage, site: Site) -> 
 
 
 def test_alerts_name_jobs_far_off_and_can_be_put_off(open_page: OpenPage, site: Site) -> None:
-    report = {"cluster": "small", "nodes": [{"hostname": "g02", "states": ["down"]}]}
-    assert site.api.post("/api/nodestate/", json=report).status_code == 200
-    page = open_page("root", "/monitoring/status/detail/small?tab=alerts")
-    alert = page.get_by_test_id("alert-node:small:g02")
-    expect(alert).to_contain_text("marked down by the scheduler")
-    expect(alert.get_by_role("link")).to_have_attribute("href", "/monitoring/node/small/g02")
-    with page.expect_response(lambda answer: "updateConfiguration" in (answer.request.post_data or "")):
-        alert.get_by_role("button").click()
-    expect(alert).to_have_count(0)
-    page.get_by_label("1 ignored for a day").check()
-    with page.expect_response(lambda answer: "updateConfiguration" in (answer.request.post_data or "")):
-        alert.get_by_role("button").click()
-    page.reload()
-    expect(alert).to_be_visible()
+    def report(state: str) -> None:
+        nodes = [{"hostname": "g02", "states": [state]}]
+        answer = site.api.post("/api/nodestate/", json={"cluster": "small", "nodes": nodes})
+        assert answer.status_code == 200
+
+    report("down")
+    try:
+        page = open_page("root", "/monitoring/status/detail/small?tab=alerts")
+        alert = page.get_by_test_id("alert-node:small:g02")
+        expect(alert).to_contain_text("marked down by the scheduler")
+        expect(alert.get_by_role("link")).to_have_attribute("href", "/monitoring/node/small/g02")
+        with page.expect_response(lambda answer: "updateConfiguration" in (answer.request.post_data or "")):
+            alert.get_by_role("button").click()
+        expect(alert).to_have_count(0)
+        page.get_by_label("1 ignored for a day").check()
+        with page.expect_response(lambda answer: "updateConfiguration" in (answer.request.post_data or "")):
+            alert.get_by_role("button").click()
+        page.reload()
+        expect(alert).to_be_visible()
+
+    finally:
+        report("idle")
