@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,8 +22,12 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def installation(template: Path, tmp_path: Path) -> Server:
-    return _copy(template, tmp_path / "site")
+def installation(template: Path, tmp_path: Path) -> Iterator[Server]:
+    """A server to start; it ends with the test, also with one that fails."""
+    installation = _copy(template, tmp_path / "site")
+    yield installation
+    if installation.process is not None and installation.process.poll() is None:
+        installation.stop(signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")

@@ -522,10 +522,11 @@ def test_large_headers_and_forms_are_refused(site: Server) -> None:
 
 def test_unknown_users_take_as_long_as_known_ones(site: Server) -> None:
     def seconds(name: str) -> float:
-        began = time.monotonic()
         with httpx.Client(base_url=site.url) as client:
+            client.get("/healthz")  # what a client and a connection cost is no part of it
+            began = time.monotonic()
             client.post("/login", data={"username": name, "password": "wrong"})
-        return time.monotonic() - began
+            return time.monotonic() - began
 
     # Not a limit on time: without the dummy hash an unknown name is answered a hundred times faster.
     known = statistics.median(seconds(name) for name in ("sue", "sue", "boss", "root"))
