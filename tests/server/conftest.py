@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,8 +25,7 @@ def installation(template: Path, tmp_path: Path) -> Iterator[Server]:
     """A server to start; it ends with the test, also with one that fails."""
     installation = _copy(template, tmp_path / "site")
     yield installation
-    if installation.process is not None and installation.process.poll() is None:
-        installation.stop(signal.SIGKILL)
+    installation.end()
 
 
 @pytest.fixture(scope="module")

@@ -145,6 +145,11 @@ class Server:
                 self.process.kill()
                 self.process.wait()
 
+    def end(self) -> None:
+        """Whatever became of a test: nothing runs on."""
+        if self.process is not None and self.process.poll() is None:
+            self.stop(signal.SIGKILL)
+
     def _account(self, username: str) -> Principal:
         projects = ("lab",) if username == "max" else ()
         return Principal(username, frozenset(ACCOUNTS[username].split(",")), projects)

@@ -134,11 +134,12 @@ def reachable(template: Path) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def test_privileges_are_dropped_for_good(reachable: Path) -> None:
+def test_privileges_are_dropped_for_good(reachable: Path, request: pytest.FixtureRequest) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can give privileges away")
     nobody = pwd.getpwnam("nobody")
     server = Server(reachable)
+    request.addfinalizer(server.end)
     server.configure(lambda config: config["main"].update({"user": "nobody", "group": "daemon"}))
     for path in (reachable, *reachable.rglob("*")):
         if path.name not in (".env", "config.json"):
