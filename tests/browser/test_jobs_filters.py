@@ -107,7 +107,7 @@ def test_diff_01_02_03_a_full_address_survives_a_reload(visit: OpenPage, centre:
     asked: list[Any] = []
 
     def note(request: Request) -> None:
-        if request.url.endswith("/query") and "itemsPerPage" in (request.post_data or ""):
+        if "hasNextPage" in (request.post_data or ""):  # the list itself
             asked.append(json.loads(request.post_data or "{}")["variables"])
 
     page = visit("root1", "/monitoring/tags/")

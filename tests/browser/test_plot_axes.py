@@ -144,3 +144,5 @@ def test_series_far_from_the_others_can_be_hidden(open_page: OpenPage, site: Sit
     plot.get_by_role("button", name="Show the 12 series").click()
     expect(plot.locator("li.hidden")).to_have_text(re.compile("g02"))
     site.stop(1501)
+    # Other tests know it as the node that never sent anything.
+    assert site.api.post(f"/api/free/?to={now + 1000}", json=[["small", "g02"]]).status_code == 200

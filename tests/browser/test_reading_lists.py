@@ -7,6 +7,7 @@ import time
 
 from playwright.sync_api import expect
 
+from tests.browser.centre import Centre
 from tests.browser.conftest import OpenPage
 from tests.browser.site_data import Site
 
@@ -86,18 +87,18 @@ def test_jobs_of_the_same_name_are_compared(open_page: OpenPage, site: Site) -> 
     site.stop(1602)
 
 
-def test_alerts_name_jobs_far_off_and_can_be_put_off(open_page: OpenPage, site: Site) -> None:
+def test_alerts_name_jobs_far_off_and_can_be_put_off(visit: OpenPage, centre: Centre) -> None:
     def report(state: str) -> None:
-        nodes = [{"hostname": "g02", "states": [state]}]
-        answer = site.api.post("/api/nodestate/", json={"cluster": "small", "nodes": nodes})
+        nodes = [{"hostname": f"b{i}", "states": [state if i == 8 else "idle"]} for i in range(1, 9)]
+        answer = centre.api.post("/api/nodestate/", json={"cluster": "beta", "nodes": nodes})
         assert answer.status_code == 200
 
     report("down")
     try:
-        page = open_page("root", "/monitoring/status/detail/small?tab=alerts")
-        alert = page.get_by_test_id("alert-node:small:g02")
+        page = visit("root1", "/monitoring/status/detail/beta?tab=alerts")
+        alert = page.get_by_test_id("alert-node:beta:b8")
         expect(alert).to_contain_text("marked down by the scheduler")
-        expect(alert.get_by_role("link")).to_have_attribute("href", "/monitoring/node/small/g02")
+        expect(alert.get_by_role("link")).to_have_attribute("href", "/monitoring/node/beta/b8")
         with page.expect_response(lambda answer: "updateConfiguration" in (answer.request.post_data or "")):
             alert.get_by_role("button").click()
         expect(alert).to_have_count(0)

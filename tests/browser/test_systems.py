@@ -67,7 +67,7 @@ def test_list_of_a_subcluster_has_its_nodes_only(open_page: OpenPage) -> None:
 
 def test_node_shows_its_jobs_and_all_metrics(open_page: OpenPage, site: Site) -> None:
     page = open_page("root", "/monitoring/node/small/g01")
-    expect(page.get_by_test_id("job-lanes").get_by_role("link")).to_have_attribute(
+    expect(page.get_by_test_id("job-lanes").get_by_role("link", name="1002")).to_have_attribute(
         "href", f"/monitoring/job/{site.gpu}"
     )
     for metric in ("acc_utilization", "cpu_load", "flops_any", "mem_used"):

@@ -130,7 +130,8 @@ def test_numbers_are_within_one_ulp(text: str) -> None:
         assert got == expected or max(abs(got or 0.0), abs(expected or 0.0)) > 1.7976931348623e308
         return
     assert abs(got - expected) <= math.ulp(expected)
-    assert math.copysign(1, got) == math.copysign(1, expected)
+    if expected or text[-1] not in "iu":  # an integer has no negative zero
+        assert math.copysign(1, got) == math.copysign(1, expected)
 
 
 @pytest.mark.parametrize(
