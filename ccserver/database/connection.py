@@ -240,11 +240,6 @@ def _check_open(connection: Connection, failure: BaseException | None) -> None:
         raise TransactionLost("the database has rolled the transaction back") from failure
 
 
-def _abandoned() -> int:
-    """1 ends the running statement: its client has left, or the server stops."""
-    return int(was_cancelled())
-
-
 def _engine(path: Path, options: DatabaseOptions, *, readonly: bool) -> Engine:
     def connect() -> sqlite3.Connection:
         # isolation_level None: transactions are begun by us, with the kind of lock that fits
@@ -276,7 +271,8 @@ def _engine(path: Path, options: DatabaseOptions, *, readonly: bool) -> Engine:
         ):
             connection.execute(statement).close()
         if readonly:
-            connection.set_progress_handler(_abandoned, _STEPS)
+            # True ends the running statement: its client has left, or the server stops.
+            connection.set_progress_handler(was_cancelled, _STEPS)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
