@@ -18,8 +18,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
@@ -411,19 +412,29 @@ def _read_data(directory: Path) -> bytes:
     return unpack_data(packed)
 
 
-def replace_file(path: Path, body: bytes) -> None:
-    """Replaces a file at once: readers and a crash see the old or the new content, never a part."""
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write that takes the place of `path` at once when the context ends well: readers and a crash
+    see the old or the new content, never a part."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     draft = Path(name)
     try:
-        os.close(handle)
-        _write_synced(draft, body)
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
         draft.chmod(0o666 & ~_umask())
         draft.replace(path)
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
     _sync_directory(path.parent)
+
+
+def replace_file(path: Path, body: bytes) -> None:
+    """As `replacing`, with all of the new content."""
+    with replacing(path) as file:
+        file.write(body)
 
 
 def _write_synced(path: Path, body: bytes) -> None:

@@ -6,13 +6,14 @@ Contract: spec/job-archive.md 21. S3 is spoken by pyarrow.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 import pyarrow.fs
+
+from ccserver.archive.file import replacing
 
 JSON = "application/json"
 PARQUET = "application/vnd.apache.parquet"
@@ -67,17 +68,8 @@ class Directory:
     def writing(self, key: str, content_type: str) -> Iterator[IO[bytes]]:
         path = self._path / key
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            Path(draft).chmod(0o644)
-            Path(draft).replace(path)
-        except BaseException:
-            Path(draft).unlink(missing_ok=True)
-            raise
+        with replacing(path) as file:
+            yield file
 
 
 class Bucket:
