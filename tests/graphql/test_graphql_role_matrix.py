@@ -37,6 +37,9 @@ WINDOW = f'from: "{rfc3339(NOW - 600)}", to: "{rfc3339(NOW)}"'
 ROOFLINE = "rows: 2, cols: 2, minX: 0.01, minY: 1, maxX: 1000, maxY: 1000"
 LIST = 'subCluster: "", stateFilter: "all", nodeFilter: "", scopes: ["node"], metrics: ["cpu_load"]'
 
+OPERATORS = only("root", "sue", others=UNKNOWN_ROLE)
+STAFF_ONLY = only("root", "sue", others=STAFF)
+
 QUERIES: dict[str, tuple[str, Mapping[str, str]]] = {
     "clusters": ("clusters { name }", EVERYBODY),
     "tags": ("tags { id }", EVERYBODY),
@@ -46,18 +49,18 @@ QUERIES: dict[str, tuple[str, Mapping[str, str]]] = {
         only("root", "sue", "mona", "bob", others=FORBIDDEN),
     ),
     "allocatedNodes": ('allocatedNodes(cluster: "tc") { count }', EVERYBODY),
-    "node": ("node(id: 1) { id }", only("root", "sue", others=UNKNOWN_ROLE)),
-    "nodes": ("nodes { count }", only("root", "sue", others=UNKNOWN_ROLE)),
-    "nodesWithMeta": ("nodesWithMeta { count }", only("root", "sue", others=UNKNOWN_ROLE)),
-    "nodeStates": ("nodeStates { count }", only("root", "sue", others=UNKNOWN_ROLE)),
-    "nodeStatesTimed": ('nodeStatesTimed(type: "node") { state }', only("root", "sue", others=UNKNOWN_ROLE)),
+    "node": ("node(id: 1) { id }", OPERATORS),
+    "nodes": ("nodes { count }", OPERATORS),
+    "nodesWithMeta": ("nodesWithMeta { count }", OPERATORS),
+    "nodeStates": ("nodeStates { count }", OPERATORS),
+    "nodeStatesTimed": ('nodeStatesTimed(type: "node") { state }', OPERATORS),
     "nodeJobs": (
         f'nodeJobs(cluster: "tc", host: "c01", {WINDOW}) {{ id }}',
-        only("root", "sue", others=UNKNOWN_ROLE),
+        OPERATORS,
     ),
     "nodeEvents": (
         f'nodeEvents(cluster: "tc", host: "c01", {WINDOW}) {{ time }}',
-        only("root", "sue", others=UNKNOWN_ROLE),
+        OPERATORS,
     ),
     "job": ("job(id: $job) { id }", BOBS_JOB),
     "jobMetrics": ("jobMetrics(id: $job) { name }", BOBS_JOB),
@@ -68,14 +71,14 @@ QUERIES: dict[str, tuple[str, Mapping[str, str]]] = {
     "jobsMetricStats": ("jobsMetricStats { id }", EVERYBODY),
     "jobsFootprints": ('jobsFootprints(metrics: ["cpu_load"]) { metrics { data } }', EVERYBODY),
     "rooflineHeatmap": (f"rooflineHeatmap(filter: [], {ROOFLINE})", EVERYBODY),
-    "nodeMetrics": (f'nodeMetrics(cluster: "tc", {WINDOW}) {{ host }}', only("root", "sue", others=STAFF)),
+    "nodeMetrics": (f'nodeMetrics(cluster: "tc", {WINDOW}) {{ host }}', STAFF_ONLY),
     "nodeMetricsList": (
         f'nodeMetricsList(cluster: "tc", {LIST}, {WINDOW}) {{ totalNodes }}',
-        only("root", "sue", others=STAFF),
+        STAFF_ONLY,
     ),
     "clusterMetrics": (
         f'clusterMetrics(cluster: "tc", {WINDOW}) {{ nodeCount }}',
-        only("root", "sue", others=STAFF),
+        STAFF_ONLY,
     ),
 }
 
