@@ -13,7 +13,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -85,6 +85,10 @@ class Database:
     def __init__(self, path: Path, options: DatabaseOptions) -> None:
         self.path = path
         self.options = options
+        # Here, not by whoever connects first: of two that switch a file to WAL at once one finds it locked,
+        # whatever the busy timeout.
+        with closing(sqlite3.connect(path, timeout=options.busy_timeout_ms / 1000)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL").close()
         self._readers = _engine(path, options, readonly=True)
         self._writer = _engine(path, options, readonly=False)
         self._writes: queue.Queue[_Write | None] = queue.Queue(options.write_queue)
@@ -260,7 +264,6 @@ def _engine(path: Path, options: DatabaseOptions, *, readonly: bool) -> Engine:
     def configure(connection: sqlite3.Connection, _record: object) -> None:
         for statement in (
             f"PRAGMA busy_timeout = {options.busy_timeout_ms}",
-            "PRAGMA journal_mode = WAL",
             # What was answered survives a power cut, too; a group of writes shares the one sync.
             f"PRAGMA synchronous = {'NORMAL' if readonly else 'FULL'}",
             "PRAGMA foreign_keys = ON",

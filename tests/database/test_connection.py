@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
 import pytest
 import trio
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from ccserver.database import Database, DatabaseClosed, DatabaseOptions, TransactionLost, open_database
+from ccserver.database import (
+    Database,
+    DatabaseClosed,
+    DatabaseOptions,
+    TransactionLost,
+    migrate,
+    open_database,
+)
 from ccserver.database.tables import hpc_user
 
 
@@ -33,6 +42,30 @@ def pragmas(connection: Connection) -> dict[str, int | str]:
     wanted = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout", "cache_size", "temp_store",
               "query_only", "soft_heap_limit")  # fmt: skip
     return {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in wanted}
+
+
+def test_the_first_connections_may_come_at_once(tmp_path: Path) -> None:
+    """A writer and two readers, with files that no connection has switched to WAL so far."""
+    migrate(tmp_path / "new.db")
+    with ThreadPoolExecutor(3) as threads:
+        for number in range(60):
+            path = tmp_path / f"{number}.db"
+            shutil.copy(tmp_path / "new.db", path)
+            database = open_database(path)
+            together = threading.Barrier(3)
+
+            def write(database: Database = database, together: threading.Barrier = together) -> str:
+                together.wait()
+                return database.write(add("first"))
+
+            def read(database: Database = database, together: threading.Barrier = together) -> set[str]:
+                together.wait()
+                return names(database)
+
+            work = [threads.submit(write), threads.submit(read), threads.submit(read)]
+            assert work[0].result() == "first"
+            assert all(one.result() <= {"first"} for one in work[1:])
+            database.close()
 
 
 def test_every_connection_is_configured(database: Database) -> None:
