@@ -52,7 +52,11 @@ def settled(page: Page) -> None:
     """Waits until the view has a heading and no panel waits for its data any more."""
     expect(page.locator("h1").first).to_be_visible()
     expect(page.locator("[data-state=loading]")).to_have_count(0)
+    for row in page.locator("[data-testid^=job-row-]").all():
+        row.scroll_into_view_if_needed()  # rows ask for their data when they come into view
+    page.evaluate("window.scrollTo(0, 0)")
     expect(page.locator(".waiting")).to_have_count(0)
+    expect(page.locator("[data-state=loading]")).to_have_count(0)
     standing_still(page)
 
 
