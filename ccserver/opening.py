@@ -64,6 +64,7 @@ def open_site_database(config: Config) -> Database:
         cache_size_mb=given.cache_size // mebibyte,
         soft_heap_limit_mb=given.soft_heap_limit // mebibyte,
         max_open_connections=given.max_open_connections,
+        max_idle_connections=given.max_idle_connections,
         busy_timeout_ms=int(given.busy_timeout * 1000),
     )
     _log.info("database %s: %s", config.main.db, options)

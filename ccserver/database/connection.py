@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError
@@ -60,6 +60,7 @@ class DatabaseOptions:
     cache_size_mb: int = 2048
     soft_heap_limit_mb: int = 16384
     max_open_connections: int = 4
+    max_idle_connections: int = 4
     busy_timeout_ms: int = 60000
     write_queue: int = 1024
 
@@ -98,6 +99,11 @@ class Database:
         self._per_thread = threading.local()
         self._thread = threading.Thread(target=self._run_writes, name="database-writer", daemon=True)
         self._thread.start()
+
+    @property
+    def idle_readers(self) -> int:
+        """How many connections stay open while nobody reads."""
+        return cast(QueuePool, self._readers.pool).checkedin()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -249,12 +255,14 @@ def _engine(path: Path, options: DatabaseOptions, *, readonly: bool) -> Engine:
         # isolation_level None: transactions are begun by us, with the kind of lock that fits
         return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
 
+    open_at_most = options.max_open_connections if readonly else 1
+    kept = min(options.max_idle_connections, open_at_most)
     engine = create_engine(
         "sqlite+pysqlite://",
         creator=connect,
         poolclass=QueuePool,
-        pool_size=options.max_open_connections if readonly else 1,
-        max_overflow=0,
+        pool_size=kept,
+        max_overflow=open_at_most - kept,
         pool_timeout=options.busy_timeout_ms / 1000,
         # the writer's connection carries temporary tables of the follower
         pool_recycle=_CONNECTION_LIFETIME if readonly else -1,

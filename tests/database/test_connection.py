@@ -90,6 +90,22 @@ def test_every_connection_is_configured(database: Database) -> None:
     second.close()
 
 
+def test_no_more_connections_stay_open_than_wanted(database: Database) -> None:
+    options = DatabaseOptions(cache_size_mb=8, max_open_connections=3, max_idle_connections=1)
+    second = open_database(database.path, options)
+    barrier = threading.Barrier(3)
+
+    def reader(_: int) -> None:
+        with second.read():
+            barrier.wait()
+
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(reader, range(3)))
+    assert second.idle_readers == 1
+    assert names(second) == set()
+    second.close()
+
+
 def test_a_write_returns_its_result_after_the_commit(database: Database) -> None:
     assert database.write(add("alice")) == "alice"
     assert names(database) == {"alice"}
