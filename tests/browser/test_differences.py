@@ -111,7 +111,6 @@ def test_diff_13_colours_follow_the_key_and_suit_the_colour_blind(visit: OpenPag
     page.get_by_test_id("top-category").select_option("totalNodeHours")
     expect(page).to_have_url(re.compile("totalNodeHours"))
     page.get_by_test_id("filters-open").click()
-    page.get_by_role("button", name="duration", exact=True).click()
     page.get_by_role("button", name=re.compile("Exclude Short Jobs")).click()
     expect(page.get_by_test_id("filter-pill-duration")).to_be_visible()
     expect(page.locator("[aria-busy=true]")).to_have_count(0)

@@ -108,10 +108,12 @@ def test_logs_ask_for_what_is_chosen_show_text_and_follow(visit: OpenPage, centr
     expect(last).to_be_in_viewport()
     for test_id, value in (("logs-since", "6h"), ("logs-level", "3"), ("logs-lines", "500")):
         page.get_by_test_id(test_id).select_option(value)
+    lines.append({**lines[0], "message": "about a disk"})
     with page.expect_request(re.compile("search=disk")) as request:
         page.get_by_test_id("logs-search").fill("disk")
     for part in ("6+hours+ago|6%20hours%20ago", "level=3", "lines=500"):
         assert re.search(part.replace("+", r"\+"), request.value.url), request.value.url
+    expect(last).to_contain_text("about a disk")  # until then an answer may still move the list
     region.evaluate("box => { box.scrollTop = 0; }")
     expect(page.get_by_text("do not move the list")).to_be_visible()
     lines.append({**lines[0], "message": "newest"})

@@ -1,4 +1,4 @@
-import type { Filter } from "../filters";
+import type { Filter } from "../filters/grammar";
 import { ApiError, query, queryMany } from "./client";
 import { graphql, type ResultOf, type Scope, type VariablesOf } from "./graphql";
 import type { MetricConfig } from "./site";

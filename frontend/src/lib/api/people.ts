@@ -1,4 +1,4 @@
-import type { Filter } from "../filters";
+import type { Filter } from "../filters/grammar";
 import { ApiError, query } from "./client";
 import { graphql, type ResultOf } from "./graphql";
 

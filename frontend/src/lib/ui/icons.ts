@@ -25,6 +25,7 @@ import people from "bootstrap-icons/icons/people.svg?raw";
 import playCircle from "bootstrap-icons/icons/play-circle.svg?raw";
 import plusLg from "bootstrap-icons/icons/plus-lg.svg?raw";
 import search from "bootstrap-icons/icons/search.svg?raw";
+import sliders from "bootstrap-icons/icons/sliders.svg?raw";
 import slashCircle from "bootstrap-icons/icons/slash-circle.svg?raw";
 import sortDown from "bootstrap-icons/icons/sort-down.svg?raw";
 import sortUp from "bootstrap-icons/icons/sort-up.svg?raw";
@@ -45,7 +46,6 @@ import pencil from "bootstrap-icons/icons/pencil.svg?raw";
 import trash from "bootstrap-icons/icons/trash.svg?raw";
 import arrowLeft from "bootstrap-icons/icons/arrow-left.svg?raw";
 import arrowRight from "bootstrap-icons/icons/arrow-right.svg?raw";
-import funnel from "bootstrap-icons/icons/funnel.svg?raw";
 import display from "bootstrap-icons/icons/display.svg?raw";
 import eye from "bootstrap-icons/icons/eye.svg?raw";
 import lock from "bootstrap-icons/icons/lock.svg?raw";
@@ -74,7 +74,6 @@ export const icons = {
   trash,
   "arrow-left": arrowLeft,
   "arrow-right": arrowRight,
-  funnel,
   display,
   eye,
   lock,
@@ -111,6 +110,7 @@ export const icons = {
   "play-circle": playCircle,
   "plus-lg": plusLg,
   search,
+  sliders,
   "slash-circle": slashCircle,
   "sort-down": sortDown,
   "sort-up": sortUp,

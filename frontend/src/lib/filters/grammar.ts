@@ -1,29 +1,29 @@
 /** The filters of a jobs list: how they stand in the URL and what they become for the server. */
-import type { graphql } from "./api/graphql";
-import { dateTime, number, roughly } from "./format";
+import type { graphql } from "../api/graphql";
+import { dateTime, number, roughly } from "../format";
 
 export type Filter = ReturnType<typeof graphql.scalar<"JobFilter">>;
 
 export const JOB_STATES = [
+  "pending",
   "running",
   "completed",
   "failed",
   "timeout",
+  "deadline",
+  "preempted",
+  "suspended",
   "cancelled",
   "out_of_memory",
-  "node_fail",
-  "preempted",
-  "pending",
-  "suspended",
-  "deadline",
   "boot_fail",
+  "node_fail",
 ] as const;
 
 export const TIME_RANGES: Record<string, string> = {
-  last6h: "last 6 hrs",
-  last24h: "last 24 hrs",
-  last7d: "last 7 days",
-  last30d: "last 30 days",
+  last6h: "Last 6 hrs",
+  last24h: "Last 24 hrs",
+  last7d: "Last 7 days",
+  last30d: "Last 30 days",
 };
 
 export const SHARING: Record<string, string> = { none: "exclusive", single_user: "multitask", multi_user: "shared" };
