@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +30,7 @@ _POLICY = (
     "frame-ancestors 'none'; object-src 'none'; base-uri 'self'; form-action 'self'"
 )
 _LEVEL = {role: level for level, role in enumerate(ROLES)}
-_RECENT = 30 * 86400
+_RECENT = "last30d"
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,11 +298,11 @@ def _search_kind(site: Site, principal: Principal, kind: str, value: str) -> str
         case "jobId":
             return _jobs(jobId=value)
         case "jobName" | "arrayJobId":
-            return _jobs(startTime=_recent(), **{kind: value})
+            return _jobs(startTime=_RECENT, **{kind: value})
         case "projectId":
             return _jobs(projectMatch="eq", project=value)
         case "username" if powerful:
-            return "/monitoring/users/?" + urlencode({"user": value, "startTime": "last30d"})
+            return "/monitoring/users/?" + urlencode({"user": value, "startTime": _RECENT})
         case "name" if powerful:
             return _users([account.username for account in site.users.search(value)])
         case _:
@@ -323,7 +322,7 @@ def _search_anything(site: Site, principal: Principal, text: str) -> str:
             return users
     if site.jobs.count([JobFilter(project=StringInput(eq=text))], principal):
         return _jobs(projectMatch="eq", project=text)
-    return _jobs(startTime=_recent(), jobName=text)
+    return _jobs(startTime=_RECENT, jobName=text)
 
 
 def _is_number(text: str) -> bool:
@@ -341,8 +340,3 @@ def _users(usernames: list[str]) -> str | None:
 
 def _jobs(**query: str) -> str:
     return "/monitoring/jobs/?" + urlencode(query)
-
-
-def _recent() -> str:
-    now = int(time.time())
-    return f"{now - _RECENT}-{now}"

@@ -224,6 +224,17 @@ def test_diff_18_columns_are_picked_and_moved_by_keyboard_and_kept(visit: OpenPa
     assert columns(elsewhere) == ["cpu_load", "mem_used", "mem_bw"]
 
 
+def test_columns_are_moved_by_dragging(visit: OpenPage) -> None:
+    page = visit("manny", "/monitoring/jobs/?density=compact&metrics=cpu_load,flops_any,mem_bw")
+    expect(page.locator("th.metric")).to_have_count(3)
+    page.get_by_test_id("metrics-open").click()
+    last, first = (page.get_by_test_id(f"metric-row-{name}") for name in ("mem_bw", "cpu_load"))
+    last.drag_to(first)
+    expect(page.locator("th.metric").first).to_contain_text("mem_bw")
+    assert columns(page) == ["mem_bw", "cpu_load", "flops_any"]
+    expect(page).to_have_url(re.compile("metrics=mem_bw(,|%2C)cpu_load(,|%2C)flops_any"))
+
+
 def test_diff_07_continuous_scroll_shows_each_job_once(visit: OpenPage, centre: Centre) -> None:
     filters: list[dict[str, Any]] = [{"cluster": {"eq": "beta"}}, {"state": ["failed"]}]
     total = centre.count("root1", filters)
@@ -273,6 +284,15 @@ def test_paging_instead_of_scrolling(visit: OpenPage, centre: Centre) -> None:
         page.get_by_label("Rows").select_option("50")
         expect(page.locator("[data-testid^=job-row-]")).to_have_count(50)
         expect(page.get_by_role("button", name="Previous page")).to_be_disabled()
+        seen = listed(page)
+        while page.get_by_role("button", name="Next page").is_enabled():
+            last = seen[-1]
+            page.get_by_role("button", name="Next page").click()
+            expect(page.get_by_text(last, exact=True)).to_have_count(0)
+            seen += listed(page)
+        assert len(seen) == len(set(seen)) == total
+        page.get_by_role("button", name="First page").click()
+        expect(page.locator("[data-testid^=job-row-] .id").first).to_have_text(before)
     finally:
         form["value"] = "false"
         page.request.post(f"{centre.url}/frontend/configuration/", form=form)
@@ -338,3 +358,16 @@ def test_the_ten_newest_jobs_come_first_with_their_plots(visit: OpenPage, centre
     assert identifiers == [f"job-row-{item['id']}" for item in newest["items"]]
     expect(page.get_by_test_id("count")).to_have_text(says(newest["count"]))
     expect(page.locator("[data-testid=plot-cpu_load][data-state=ready]").first).to_be_visible()
+
+
+def test_a_row_that_is_open_has_the_facts_of_the_job(visit: OpenPage, centre: Centre) -> None:
+    page = visit("root1", "/monitoring/jobs/?arrayJobId=5090&density=plots")
+    expect(page.get_by_test_id("count")).to_have_text(says(centre.count("root1", [{"arrayJobId": 5090}])))
+    facts = page.locator("tr.detail .facts").first
+    expect(facts).to_contain_text("partition batch")
+    link = facts.get_by_role("link", name="Array Job #5090")
+    expect(link).to_have_attribute("href", re.compile(r"\?arrayJobId=5090&cluster=\w+$"))
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    facts.get_by_role("button", name="Copy job id").click()
+    expect(page.get_by_text("Copied.")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == listed(page)[0]

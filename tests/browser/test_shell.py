@@ -137,9 +137,9 @@ def test_login_leads_to_the_wanted_page_only_on_this_site(visit: OpenPage, centr
 SEARCHES: list[tuple[str, str, str]] = [
     ("alice", " jobId : 5002 ", r"/monitoring/jobs/\?jobId=5002$"),
     ("alice", "5002", r"/monitoring/jobs/\?jobId=5002$"),
-    ("alice", "jobName:run-10001", r"/monitoring/jobs/\?.*jobName=run-10001"),
+    ("alice", "jobName:run-10001", r"/monitoring/jobs/\?startTime=last30d&jobName=run-10001$"),
     ("alice", "projectId:a&b+50% ü#1", r"/jobs/\?projectMatch=eq&project=a%26b%2B50%25\+%C3%BC%231$"),
-    ("alice", "arrayJobId:5090", r"/monitoring/jobs/\?.*arrayJobId=5090"),
+    ("alice", "arrayJobId:5090", r"/monitoring/jobs/\?startTime=last30d&arrayJobId=5090$"),
     ("sue", "username:alice", r"/monitoring/users/\?user=alice&startTime=last30d$"),
     ("sue", "name:Ångström", r"/monitoring/users/\?user=alice$"),
     ("sue", "alice", r"/monitoring/user/alice$"),

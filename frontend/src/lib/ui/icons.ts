@@ -5,6 +5,7 @@ import boxArrowRight from "bootstrap-icons/icons/box-arrow-right.svg?raw";
 import broadcast from "bootstrap-icons/icons/broadcast.svg?raw";
 import cardList from "bootstrap-icons/icons/card-list.svg?raw";
 import checkCircle from "bootstrap-icons/icons/check-circle.svg?raw";
+import chevronBarLeft from "bootstrap-icons/icons/chevron-bar-left.svg?raw";
 import chevronDown from "bootstrap-icons/icons/chevron-down.svg?raw";
 import chevronLeft from "bootstrap-icons/icons/chevron-left.svg?raw";
 import chevronRight from "bootstrap-icons/icons/chevron-right.svg?raw";
@@ -16,6 +17,7 @@ import cpu from "bootstrap-icons/icons/cpu.svg?raw";
 import exclamationTriangle from "bootstrap-icons/icons/exclamation-triangle.svg?raw";
 import gpuCard from "bootstrap-icons/icons/gpu-card.svg?raw";
 import grid3x3Gap from "bootstrap-icons/icons/grid-3x3-gap.svg?raw";
+import gripVertical from "bootstrap-icons/icons/grip-vertical.svg?raw";
 import hddRack from "bootstrap-icons/icons/hdd-rack.svg?raw";
 import house from "bootstrap-icons/icons/house.svg?raw";
 import infoCircle from "bootstrap-icons/icons/info-circle.svg?raw";
@@ -90,6 +92,7 @@ export const icons = {
   broadcast,
   "card-list": cardList,
   "check-circle": checkCircle,
+  "chevron-bar-left": chevronBarLeft,
   "chevron-down": chevronDown,
   "chevron-left": chevronLeft,
   "chevron-right": chevronRight,
@@ -101,6 +104,7 @@ export const icons = {
   "exclamation-triangle": exclamationTriangle,
   "gpu-card": gpuCard,
   "grid-3x3-gap": grid3x3Gap,
+  "grip-vertical": gripVertical,
   "hdd-rack": hddRack,
   house,
   "info-circle": infoCircle,
