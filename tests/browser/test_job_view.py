@@ -101,6 +101,19 @@ def test_statistics_have_units_and_sort(open_page: OpenPage, site: Site) -> None
     expect(hosts.first).to_have_text("n03")
 
 
+def test_columns_of_the_statistics_are_a_choice_that_is_kept(open_page: OpenPage, site: Site) -> None:
+    page = open_page("max", f"/monitoring/job/{site.wide}")
+    heads = page.get_by_test_id("table-statistics").locator("thead th[scope=colgroup]")
+    expect(heads).to_have_count(2)  # flops_any and mem_used of the three usual ones
+    page.get_by_test_id("statistics-metrics").click()
+    with page.expect_response(lambda answer: "updateConfiguration" in (answer.request.post_data or "")):
+        page.get_by_test_id("metric-row-cpu_load").get_by_role("checkbox").check()
+    expect(heads).to_have_count(3)
+    page.reload()
+    expect(heads).to_have_count(3)
+    expect(heads.last).to_contain_text("cpu_load")
+
+
 def test_script_and_name_are_text(open_page: OpenPage, site: Site) -> None:
     page = open_page("root", f"/monitoring/job/{site.hostile}?tab=script")
     expect(page.get_by_test_id("job-name")).to_have_text(HOSTILE)

@@ -1,13 +1,18 @@
+import { boot } from "./api/boot";
+
 export type ThemeChoice = "auto" | "light" | "dark";
 
 const system = matchMedia("(prefers-color-scheme: dark)");
 
+const known = (value: unknown): ThemeChoice => (value === "light" || value === "dark" ? value : "auto");
+
+/** What this browser remembers, or what the person chose in another one. */
 function stored(): ThemeChoice {
+  const own = known(boot.config["ui_theme"]);
   try {
-    const value = localStorage.getItem("theme");
-    return value === "light" || value === "dark" ? value : "auto";
+    return known(localStorage.getItem("theme") ?? own);
   } catch {
-    return "auto"; // storage blocked
+    return own; // storage blocked
   }
 }
 
@@ -16,6 +21,7 @@ class Theme {
   #systemDark = $state(system.matches);
 
   constructor() {
+    this.show(this.choice);
     system.addEventListener("change", (event) => (this.#systemDark = event.matches));
   }
 
@@ -34,8 +40,7 @@ class Theme {
   choose(choice: ThemeChoice): void {
     this.show(choice);
     try {
-      if (choice === "auto") localStorage.removeItem("theme");
-      else localStorage.setItem("theme", choice);
+      localStorage.setItem("theme", choice);
     } catch {
       // storage blocked: the choice lasts for this page
     }

@@ -1,6 +1,7 @@
 import { hasFeature } from "./boot";
 import { query } from "./client";
 import { graphql, type ResultOf, type Scope } from "./graphql";
+import { loadSite } from "./site";
 
 const ListQuery = graphql(`
   query NodeList(
@@ -27,8 +28,6 @@ const ListQuery = graphql(`
       resolution: $resolution
       page: $page
     ) {
-      totalNodes
-      hasNextPage
       items {
         host
         subCluster
@@ -152,37 +151,37 @@ export interface NodeSelection extends Window {
   scopes?: Scope[];
   /** Seconds between two points; 0 is native. */
   resolution: number;
-  page?: { page: number; itemsPerPage: number };
 }
 
-export interface NodePage {
-  items: NodeItem[];
-  total: number;
-  more: boolean;
-}
-
-/** Nodes with their measurements, in the order of the server; `node` is part of the host name. */
-export async function listNodes(
-  selection: NodeSelection,
-  options: { signal?: AbortSignal; fresh?: boolean } = {},
-): Promise<NodePage> {
-  const { nodeMetricsList: answer } = await query(
-    ListQuery,
-    {
+/**
+ * Nodes with their measurements; `node` is part of the host name. Asked for all, the server names those that
+ * its scheduler has reported and, unless there is none at all, no others: these are asked for, too.
+ */
+export async function listNodes(selection: NodeSelection, options: { signal?: AbortSignal; fresh?: boolean } = {}): Promise<NodeItem[]> {
+  const ask = async (state: string): Promise<NodeItem[]> => {
+    const variables = {
       cluster: selection.cluster,
       subCluster: selection.subCluster ?? "",
-      state: selection.state ?? "all",
+      state,
       node: selection.node ?? "",
       metrics: selection.metrics,
       scopes: selection.scopes ?? ["node"],
       from: iso(selection.from),
       to: iso(selection.to),
       resolution: selection.resolution,
-      page: selection.page ?? { page: 1, itemsPerPage: -1 },
-    },
-    { fresh: true, ...options },
-  );
-  return { items: answer.items, total: answer.totalNodes ?? answer.items.length, more: answer.hasNextPage ?? false };
+      page: { page: 1, itemsPerPage: -1 },
+    };
+    return (await query(ListQuery, variables, { fresh: true, ...options })).nodeMetricsList.items;
+  };
+  const state = selection.state ?? "all";
+  const found = await ask(state);
+  if (state !== "all") return found;
+  const site = await loadSite();
+  const subClusters = site.clusters.find((item) => item.name === selection.cluster)?.subClusters ?? [];
+  const configured = subClusters.filter((sub) => !selection.subCluster || sub.name === selection.subCluster).reduce((sum, sub) => sum + sub.numberOfNodes, 0);
+  if (found.length >= configured) return found;
+  const known = new Set(found.map((node) => node.host));
+  return [...found, ...(await ask("notindb")).filter((node) => !known.has(node.host))];
 }
 
 /** What scheduler and monitoring last said about every node of a cluster. */

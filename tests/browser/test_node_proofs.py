@@ -1,0 +1,109 @@
+"""The node overview against the API: states, ranges, metrics, names. Contract: spec/web-ui.md 6.9, 10."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, Request, expect
+
+from tests.browser.centre import Centre
+from tests.browser.conftest import OpenPage
+
+OVERVIEW = "/monitoring/systems/beta?view=plots"
+STATES = ["allocated", "idle", "reserved", "mixed", "down", "unknown", "notindb"]
+REPORTED = {"b1": "allocated", "b2": "idle", "b3": "mixed", "b4": "reserved"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def reported(centre: Centre) -> Iterator[None]:
+    """Four of the eight nodes of beta have been reported by the scheduler."""
+    nodes = [{"hostname": host, "states": [state]} for host, state in REPORTED.items()]
+    assert centre.api.post("/api/nodestate/", json={"cluster": "beta", "nodes": nodes}).status_code == 200
+    yield
+    for node in nodes:
+        node["states"] = ["allocated"]
+    centre.api.post("/api/nodestate/", json={"cluster": "beta", "nodes": nodes})
+
+
+def asks_for_all(request: Request) -> bool:
+    """The first of two: those that nobody reported are asked for afterwards."""
+    data = request.post_data or ""
+    return "nodeMetricsList" in data and json.loads(data)["variables"]["state"] == "all"
+
+
+def of_api(centre: Centre, state: str) -> dict[str, str]:
+    """Host and state of each node that the server has for a filter."""
+    text = """query ($state: String!) { nodeMetricsList(cluster: "beta", subCluster: "", stateFilter: $state,
+        nodeFilter: "", scopes: [node], metrics: ["cpu_load"], from: "2026-01-01T00:00:00Z",
+        to: "2026-01-01T00:10:00Z", page: {page: 1, itemsPerPage: -1}) { items { host nodeState } } }"""
+    items = centre.query("sue", text, state=state)["nodeMetricsList"]["items"]
+    return {item["host"]: item["nodeState"] or "never reported" for item in items}
+
+
+def shown(page: Page) -> dict[str, str]:
+    grid: list[list[str]] = page.evaluate(
+        """() => [...document.querySelectorAll('[data-testid^=node-plot-]')].map(one => [
+            one.dataset.testid.slice(10), one.querySelector('.state').textContent.trim()])"""
+    )
+    return {host: state for host, state in grid}
+
+
+def test_each_state_shows_the_nodes_of_the_server_with_their_badge(visit: OpenPage, centre: Centre) -> None:
+    page = visit("sue", OVERVIEW)
+    expect(page.locator("[data-testid^=node-plot-]")).to_have_count(8)
+    everything = of_api(centre, "all") | of_api(centre, "notindb")
+    assert len(everything) == 8
+    assert REPORTED.items() <= everything.items()
+    assert shown(page) == everything
+    assert list(shown(page)) == [f"b{number}" for number in range(1, 9)]
+    for state in STATES:
+        page.get_by_test_id("state-filter").select_option(state)
+        expect(page).to_have_url(re.compile(f"state={state}"))
+        expected = of_api(centre, state)
+        expect(page.locator("[data-testid^=node-plot-]")).to_have_count(len(expected))
+        assert shown(page) == expected
+        if not expected:
+            expect(page.get_by_text("No node fits these filters.")).to_be_visible()
+
+
+def test_name_metric_and_range_are_asked_for_and_stand_in_the_address(visit: OpenPage) -> None:
+    page = visit("sue", OVERVIEW)
+    asked: list[dict[str, Any]] = []
+
+    def note(request: Request) -> None:
+        if "nodeMetricsList" in (request.post_data or ""):
+            asked.append(json.loads(request.post_data or "{}")["variables"])
+
+    page.on("request", note)
+    page.get_by_test_id("node-filter").fill("b2")
+    expect(page.locator("[data-testid^=node-plot-]")).to_have_count(1)
+    expect(page).to_have_url(re.compile("node=b2"))
+    assert asked[-1]["node"] == "b2"
+    page.get_by_test_id("metric").select_option("mem_bw")
+    expect(page).to_have_url(re.compile("metric=mem_bw"))
+    expect(page.get_by_test_id("panel-nodes")).to_have_attribute("data-state", "ready")
+    for seconds in ("900", "1800", "3600", "7200", "43200", "86400"):
+        with page.expect_request(asks_for_all) as request:
+            page.get_by_test_id("range").select_option(seconds)
+        variables = json.loads(request.value.post_data or "{}")["variables"]
+        assert variables["metrics"] == ["mem_bw"]
+        begin, end = (datetime.fromisoformat(variables[key]) for key in ("from", "to"))
+        assert (end - begin).total_seconds() == int(seconds)
+        expect(page).to_have_url(re.compile(f"range={seconds}"))
+
+
+def test_a_drag_free_window_can_be_typed_and_moved(visit: OpenPage) -> None:
+    page = visit("sue", f"{OVERVIEW}&from=1700000000&to=1700003600", timezone_id="UTC")
+    expect(page.get_by_test_id("panel-nodes")).to_have_attribute("data-state", "ready")
+    page.get_by_role("button", name="Earlier").click()
+    expect(page).to_have_url(re.compile("from=1699996400&to=1700000000"))
+    page.get_by_role("button", name="Change the times").click()
+    page.get_by_label("from", exact=True).fill("2023-11-14T20:00")
+    page.get_by_label("to", exact=True).fill("2023-11-14T21:00")
+    page.get_by_role("button", name="Apply").click()
+    expect(page).to_have_url(re.compile("from=1699992000&to=1699995600"))
