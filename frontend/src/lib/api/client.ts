@@ -128,7 +128,8 @@ export async function query<Result, Variables>(
     const controller = new AbortController();
     const promise = post(body, controller.signal)
       .then((data) => {
-        remember(body, data);
+        // Fresh data is mostly of a time that nobody asks for again; it only takes the place of older data.
+        if (!options.fresh || cache.has(body)) remember(body, data);
         return data;
       })
       .finally(() => underWay.delete(body));
