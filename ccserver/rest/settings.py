@@ -81,7 +81,10 @@ async def create(call: Call) -> Response:
 
 async def remove(call: Call) -> Response:
     _admins_only(call, "delete users")
-    await call.run(call.site.users.delete, (await call.form()).get("username", ""))
+    username = (await call.form()).get("username", "")
+    if username == call.principal.username:
+        raise HttpError(422, "this is your own account; another administrator can delete it")
+    await call.run(call.site.users.delete, username)
     return Response(b"", 200, content_type="text/plain; charset=utf-8")
 
 

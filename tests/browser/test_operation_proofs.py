@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Page, Route, expect
@@ -148,6 +150,47 @@ def test_a_week_with_a_change_of_clocks_asks_for_the_same_moments(visit: OpenPag
             page.goto(f"{centre.url}/monitoring/jobs/?startTime={begin}-{end}")
         asked.append(request.value.post_data_json["variables"]["filter"])
     assert asked[0] == asked[1] == asked[2]
+
+
+DRAWN = """
+    window.drawn = [];
+    const draw = CanvasRenderingContext2D.prototype.fillText;
+    CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
+        window.drawn.push(text);
+        return draw.call(this, text, ...rest);
+    };
+"""
+
+
+@pytest.mark.parametrize("name", ["UTC", "Asia/Kolkata"])
+def test_axis_table_and_input_are_in_the_zone_of_the_account(
+    visit: OpenPage, centre: Centre, name: str
+) -> None:
+    zone = ZoneInfo(name)
+    page = visit("sue", "/monitoring/tags/", timezone_id="America/New_York")
+    form: dict[str, str | float | bool] = {"key": "ui_timezone", "value": json.dumps(name)}
+    assert page.request.post(f"{centre.url}/frontend/configuration/", form=form).ok
+    try:
+        page.add_init_script(DRAWN)
+        page.goto(f"{centre.url}/monitoring/node/alpha/a31")
+        expect(page.get_by_test_id("plot-cpu_load-a31")).to_have_attribute("data-state", "ready")
+        page.wait_for_function("() => window.drawn.some(text => /^\\d\\d:\\d\\d$/.test(text))")
+        drawn: list[str] = page.evaluate("() => window.drawn.filter(text => /^\\d\\d:\\d\\d$/.test(text))")
+        now = datetime.now(zone)
+        possible = {(now - timedelta(minutes=ago)).strftime("%H:%M") for ago in range(5 * 60)}
+        assert set(drawn) <= possible
+        page.get_by_test_id("range").select_option("custom")
+        typed = page.get_by_label("to", exact=True).input_value()
+        assert abs(datetime.fromisoformat(typed).replace(tzinfo=zone) - now) < timedelta(minutes=10)
+        page.goto(f"{centre.url}/monitoring/jobs/?jobId=5002&density=compact")
+        rows = centre.query("sue", '{ jobs(filter: [{jobId: {eq: "5002"}}]) { items { startTime } } }')
+        started = datetime.fromisoformat(rows["jobs"]["items"][0]["startTime"]).astimezone(zone)
+        row = page.get_by_test_id(f"job-row-{centre.jobs['J2']}")
+        expect(row.locator(".started")).to_contain_text(started.strftime("%Y-%m-%d %H:%M"))
+        expect(page.get_by_test_id("nav-zone")).to_contain_text(name.rpartition("/")[2])
+    finally:
+        form["value"] = json.dumps("browser")
+        page.request.post(f"{centre.url}/frontend/configuration/", form=form)
 
 
 def focus_is_visible(page: Page) -> bool:

@@ -23,7 +23,8 @@ export const SCHEMES: Scheme[] = [
   { name: "Muted", safe: true, colours: ["#332288", "#88ccee", "#44aa99", "#117733", "#999933", "#ddcc77", "#cc6677", "#882255", "#aa4499"] },
   { name: "NormalSixColor", safe: true, colours: ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00"] },
   { name: "NormalTwelveColor", safe: true, colours: ["#1f78b4", "#a6cee3", "#33a02c", "#b2df8a", "#e31a1c", "#fb9a99", "#ff7f00", "#fdbf6f", "#6a3d9a", "#cab2d6", "#b15928", "#d9c84a"] },
-  { name: "Default", safe: false, colours: ["#00bfff", "#0000ff", "#ff00ff", "#ff0000", "#ff8000", "#ffff00", "#80ff00"] },
+  // In capitals: the server sends the same list in small letters where nobody has chosen.
+  { name: "Default", safe: false, colours: ["#00BFFF", "#0000FF", "#FF00FF", "#FF0000", "#FF8000", "#FFFF00", "#80FF00"] },
   { name: "Autumn", safe: false, colours: gradient(["#ff0000", "#ffff00"], 20) },
   { name: "Beach", safe: false, colours: gradient(["#00fcff", "#fed8b1", "#ff9e4a", "#64cdcc", "#ffe9a8"], 20) },
   { name: "BlueRed", safe: false, colours: gradient(["#0000b3", "#7f7fff", "#ff7f7f", "#a30000"], 20) },
