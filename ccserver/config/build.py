@@ -18,6 +18,7 @@ from ccserver.config.sections import (
     Cron,
     DatabaseOptions,
     ExternalStore,
+    HintRules,
     Jwts,
     Ldap,
     Main,
@@ -91,6 +92,7 @@ def _main(section: Mapping[str, Any], environment: Mapping[str, str]) -> Main:
         db=_database(section.get("db", "./var/job.db"), environment),
         db_options=_database_options(section.get("db-config", {})),
         session_max_age=_session_age(section.get("session-max-age", "168h")),
+        hints=_hints(section.get("hints", {})),
         resampling=_resampling(section.get("resampling")),
         api_subjects=ApiSubjects(
             subjects["subject-job-event"],
@@ -144,6 +146,11 @@ def _resampling(section: Mapping[str, Any] | None) -> Resampling | None:
         default_policy=section.get("default-policy", default.default_policy),
         default_algorithm=section.get("default-algo", default.default_algorithm),
     )
+
+
+def _hints(section: Mapping[str, Any]) -> HintRules:
+    rules = _snake(section)
+    return HintRules(**{**rules, "off": tuple(rules.get("off", ()))})
 
 
 def _auth(section: Mapping[str, Any]) -> Auth:

@@ -43,6 +43,31 @@ class ApiSubjects:
 
 
 @dataclass(frozen=True, slots=True)
+class HintRules:
+    """Where the hints of jobs draw the line. Source: spec/web-ui.md 9.4.
+
+    Accelerators in percent, loads per allocated core, times in seconds; `off` holds ids of hints not wanted.
+    """
+
+    minimum_runtime: float = 600
+    idle_accelerator: float = 1
+    low_accelerator_warning: float = 25
+    low_accelerator_critical: float = 15
+    low_cpu_warning: float = 0.8
+    low_cpu_critical: float = 0.5
+    idle_node_load: float = 0.05
+    idle_node_part: float = 0.9
+    oversubscription: float = 1.2
+    imbalance: float = 0.3
+    memory_over_asked: float = 5
+    memory_near_limit: float = 0.95
+    walltime_used: float = 0.4
+    walltime_unused: float = 3600
+    short_job_storm: int = 50
+    off: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Main:
     host: str = "127.0.0.1"
     port: int = 8080
@@ -67,6 +92,7 @@ class Main:
     short_running_jobs_duration: int = 300
     emission_constant: int = 0
     systemd_unit: str = "clustercockpit.service"
+    hints: HintRules = field(default_factory=HintRules)
     resampling: Resampling | None = None
     api_subjects: ApiSubjects | None = None
     nodestate_retention: dict[str, Any] | None = field(default=None, repr=False)

@@ -13,6 +13,7 @@ from ccserver.graphql.fields import resolved_by
 from ccserver.graphql.outputs import (
     EnergyFootprintValue,
     FootprintValue,
+    Hint,
     JobLinkResultList,
     Resource,
     Tag,
@@ -48,6 +49,7 @@ class Job:
     concurrent_jobs: JobLinkResultList | None = resolved_by(job_fields.concurrent_jobs)
     footprint: list[FootprintValue | None] | None = resolved_by(job_fields.footprint)
     energy_footprint: list[EnergyFootprintValue | None] | None = resolved_by(job_fields.energy_footprint)
+    hints: list[Hint] | None = resolved_by(job_fields.hints)
     meta_data: AnyValue | None = resolved_by(job_fields.meta_data)
     user_data: User | None = resolved_by(job_fields.user_data)
 

@@ -362,6 +362,26 @@ class NodeStatesTimed:
 
 
 @strawberry.type
+class HintEvidence:
+    value: float
+    threshold: float
+    unit: str
+
+
+@strawberry.type
+class Hint:
+    """What stands out in a job: `severity` is critical, warning or info."""
+
+    id: str
+    severity: str
+    title: str
+    detail: str
+    suggestion: str
+    metric: str | None
+    evidence: HintEvidence
+
+
+@strawberry.type
 class NodeJob:
     """A job on a node, with what it has of it; `stop` is null while it runs."""
 

@@ -63,6 +63,7 @@ class Request:
     accounts: Batch[str, Principal] = field(init=False)
     concurrent: Batch[int, Sequence[JobLink]] = field(init=False)
     _jobs: dict[int, Job] = field(default_factory=dict)
+    _judged: int = 0
 
     def __post_init__(self) -> None:
         self.tags = Batch(partial(_tags, self))
@@ -103,6 +104,12 @@ class Request:
         if key not in self._known:
             self._known[key] = work()
         return cast(Value, self._known[key])
+
+    def may_judge(self, most: int) -> bool:
+        """Whether one more job may be read for its hints."""
+        self.check_wanted()
+        self._judged += 1
+        return self._judged <= most
 
     def check_wanted(self) -> None:
         """Stop resolving when the client has left."""

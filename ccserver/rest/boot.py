@@ -21,6 +21,7 @@ FEATURES = [
     "nodejobs",
     "sample",
     "display",
+    "hints",
 ]
 
 
@@ -58,6 +59,7 @@ def boot_payload(web: Web, principal: Principal, page: str, params: dict[str, st
         "notice": "" if principal is DISPLAY else web.notice.text,
         "emissionConstant": config.main.emission_constant,
         "shortRunningJobsDuration": config.main.short_running_jobs_duration,
+        "shortJobStorm": config.main.hints.short_job_storm,
         "statusForSupport": config.ui.status_for_support,
         "features": [] if principal is DISPLAY else FEATURES,
         "page": {"name": page, "params": params},

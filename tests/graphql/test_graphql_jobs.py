@@ -253,3 +253,18 @@ def test_times_are_utc(world: World) -> None:
     data = world.data("root", "query($id: ID!) { job(id: $id) { startTime } }", id=IDS[1004])
     assert data["job"]["startTime"] == "2023-11-16T21:13:20Z"
     assert NOW - 3600 == 1_700_169_200
+
+
+def test_hints_of_jobs_are_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = """{ jobs(order: {field: "id", type: "col", order: ASC}) { items {
+                 jobId hints { id severity metric evidence { value threshold unit } } } } }"""
+    found = {job["jobId"]: job["hints"] for job in world.data("root", text)["jobs"]["items"]}
+    assert found[1002] is None  # ran for 200 s
+    assert [hint["id"] for hint in found[1001]] == ["low-cpu", "walltime"]
+    assert found[1001][1] == {
+        "id": "walltime", "severity": "info", "metric": None,
+        "evidence": {"value": 3599, "threshold": 34560, "unit": "s"},
+    }  # fmt: skip
+    monkeypatch.setattr("ccserver.graphql.resolvers.job_fields.MOST_JUDGED", 1)
+    again = world.data("root", text)["jobs"]["items"]
+    assert [job["hints"] is None for job in again] == [False, True, True, True, True]

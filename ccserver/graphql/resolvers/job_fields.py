@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from strawberry import ID, Info, Parent
 
 from ccserver.graphql.fields import per_item
 from ccserver.graphql.outputs import EnergyFootprintValue, FootprintValue, JobLink, JobLinkResultList
-from ccserver.graphql.request import request_of
+from ccserver.graphql.request import Request, request_of
 from ccserver.graphql.resolvers.accounts import check_may_see_account
 from ccserver.model import job as model
 
+if TYPE_CHECKING:
+    from ccserver.clusters import SubCluster
+
+MOST_JUDGED = 100
+"""Jobs of one request whose curves are read for hints."""
+
+_UNMONITORED = (model.MONITORING_DISABLED, model.MONITORING_FAILED)
 _HARDWARE = (("cpu", "CPU"), ("acc", "Accelerator"), ("mem", "Memory"), ("core", "Core"))
 
 
@@ -66,3 +75,27 @@ def concurrent_jobs(parent: Parent[model.Job], info: Info) -> object:
         items=[JobLink(id=ID(str(link.id)), job_id=link.job_id) for link in links],
         count=len(links),
     )
+
+
+@per_item
+def hints(parent: Parent[model.Job], info: Info) -> object:
+    """None where nothing can be said: a young job, one without data, or too many jobs in one request."""
+    request = request_of(info)
+    subcluster = _subcluster(request, parent)
+    if subcluster is None or parent.monitoring_status in _UNMONITORED or not request.may_judge(MOST_JUDGED):
+        return None
+    from ccserver.jobs.judging import hints_of_job  # the schema is printed without the metric store
+
+    return hints_of_job(
+        request.site.metric_data,
+        request.site.archive,
+        parent,
+        subcluster,
+        request.site.jobs.clock(),
+        request.site.config.main.hints,
+    )
+
+
+def _subcluster(request: Request, job: model.Job) -> SubCluster | None:
+    clusters = request.site.clusters
+    return clusters[job.cluster].subclusters.get(job.subcluster) if job.cluster in clusters else None

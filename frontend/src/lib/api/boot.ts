@@ -20,6 +20,8 @@ export interface Boot {
   statusForSupport: boolean;
   emissionConstant: number;
   shortRunningJobsDuration: number;
+  /** More short jobs of a user in 24 hours are worth a word. */
+  shortJobStorm: number;
   features: string[];
 }
 
@@ -35,6 +37,7 @@ const EMPTY: Boot = {
   statusForSupport: false,
   emissionConstant: 0,
   shortRunningJobsDuration: 300,
+  shortJobStorm: 50,
   features: [],
 };
 
