@@ -176,13 +176,9 @@ class Exporter:
         except MetricDataError as error:
             yield b',"Data":null,"Error":' + orjson.dumps(str(error)) + b"}"
             return
-        yield b',"Data":{'
-        for position, (name, scopes) in enumerate(data.items()):
-            yield (b"," if position else b"") + orjson.dumps(name) + b":{"
-            for inner, (scope, metric) in enumerate(scopes.items()):
-                yield (b"," if inner else b"") + orjson.dumps(scope) + b":" + _json_metric(metric)
-            yield b"}"
-        yield b"}}"
+        yield b',"Data":'
+        yield from metrics_json(data)
+        yield b"}"
 
     # ---- what jobs consist of
 
@@ -204,6 +200,17 @@ class Exporter:
             except ArchiveError as error:
                 log.warning("export of job %d without statistics: %s", job.id, error)
         return job
+
+
+def metrics_json(data: JobData) -> Iterator[bytes]:
+    """Metric name -> scope -> metric, as `data.json` of the archive has it."""
+    yield b"{"
+    for position, (name, scopes) in enumerate(data.items()):
+        yield (b"," if position else b"") + orjson.dumps(name) + b":{"
+        for inner, (scope, metric) in enumerate(scopes.items()):
+            yield (b"," if inner else b"") + orjson.dumps(scope) + b":" + _json_metric(metric)
+        yield b"}"
+    yield b"}"
 
 
 def _chained(*pieces: bytes) -> Iterator[bytes]:

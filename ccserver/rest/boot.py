@@ -22,6 +22,7 @@ FEATURES = [
     "sample",
     "display",
     "hints",
+    "export",
 ]
 
 

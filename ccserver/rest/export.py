@@ -55,7 +55,7 @@ class _Wanted:
         return f"{'jobs' if self.table == 'jobs' else 'samples'}.{self.format}"
 
 
-def _exporter(call: Call) -> Exporter:
+def exporter_of(call: Call) -> Exporter:
     site = call.site
     return Exporter(site.jobs, site.archive, site.clusters, site.metric_data)
 
@@ -63,7 +63,7 @@ def _exporter(call: Call) -> Exporter:
 async def export_jobs(call: Call) -> Response:
     """All matching jobs by rising database id, `after` and `limit` cut it into parts."""
     _refuse_unknown(_OF_LIST | _OF_BOTH)
-    wanted, exporter = _wanted(), _exporter(call)
+    wanted, exporter = _wanted(), exporter_of(call)
     after, limit = _number("after", -1, minimum=-1), _number("limit", None, minimum=1)
     viewer = call.principal
     filters = await call.run(_filters, call)
@@ -78,19 +78,19 @@ async def export_jobs(call: Call) -> Response:
     make = partial(_pieces_of_list, exporter, jobs, viewer, clusters, wanted)
     headers = {"X-Export-Jobs": str(count)} | ({} if last is None else {"X-Export-Last": str(last)})
     name = "job-archive.tar" if wanted.format == "tar" else wanted.file_name
-    return _answer(call.web.exports, make, wanted.format, name, headers)
+    return streamed(call.web.exports, make, wanted.format, name, headers)
 
 
 async def export_job(call: Call, id: str) -> Response:
     _refuse_unknown(_OF_BOTH)
-    wanted, exporter = _wanted(), _exporter(call)
+    wanted, exporter = _wanted(), exporter_of(call)
     job = await call.run(found_job, call.site, call.principal, path_id(id))
     try:
         pieces = await call.run(_pieces_of_one, exporter, job, call.principal, wanted)
     except NotExportable as error:
         raise HttpError(422, f"job {job.id} cannot be exported as tar: {error}") from None
     name = f"job-{job.job_id}.tar" if wanted.format == "tar" else f"job-{job.job_id}-{wanted.file_name}"
-    return _answer(call.web.exports, lambda: pieces, wanted.format, name, {})
+    return streamed(call.web.exports, lambda: pieces, wanted.format, name, {})
 
 
 def _pieces_of_list(
@@ -112,9 +112,10 @@ def _pieces_of_one(exporter: Exporter, job: Job, viewer: Principal, wanted: _Wan
     return _pieces_of_list(exporter, iter([job]), viewer, [], wanted)
 
 
-def _answer(
+def streamed(
     slots: Slots, make: Callable[[], Pieces], kind: str, name: str, headers: dict[str, str]
 ) -> Response:
+    """A file that is made while it is sent."""
     if slots.used >= MOST_EXPORTS:
         raise HttpError(503, f"{MOST_EXPORTS} exports are under way, try again later")
     compressed = kind in ("csv", "json") and "gzip" in request.headers.get("Accept-Encoding", "").lower()

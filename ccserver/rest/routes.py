@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from ccserver.config import Config
 from ccserver.rest import (
     displays,
+    downloads,
     export,
     frontend,
     health,
@@ -34,6 +35,7 @@ TABLE: tuple[Route, ...] = (
     *settings.ROUTES,
     *frontend.ROUTES,
     *suggest.ROUTES,
+    *downloads.ROUTES,
     *views.ROUTES,
     *displays.ROUTES,
     *tagging.ROUTES,

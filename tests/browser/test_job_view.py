@@ -90,6 +90,18 @@ def test_what_stands_out_is_said(open_page: OpenPage, site: Site) -> None:
     expect(page.locator("[data-hint=imbalance]")).to_have_count(0)
 
 
+def test_a_job_is_exported_whole_and_what_is_shown_of_it(open_page: OpenPage, site: Site) -> None:
+    page = open_page("root", f"/monitoring/job/{site.wide}?metrics=mem_used")
+    expect(page.get_by_test_id("plot-mem_used")).to_be_visible()
+    for name, file in (("Measurements shown, as CSV", "metrics.csv"), ("Whole job as JSON", "job.json")):
+        page.get_by_test_id("export-job").click()
+        with page.expect_download() as download:
+            page.get_by_role("link", name=name).click()
+        assert download.value.suggested_filename.endswith(file)
+        text = download.value.path().read_text(encoding="utf-8")
+        assert ("mem_used" in text, "cpu_load" in text) == (True, file == "job.json")
+
+
 def test_statistics_have_units_and_sort(open_page: OpenPage, site: Site) -> None:
     page = open_page("root", f"/monitoring/job/{site.wide}")
     table = page.get_by_test_id("table-statistics")

@@ -110,7 +110,7 @@ def test_jobs_export_as_they_are_listed(open_page: OpenPage) -> None:
     expect(page.get_by_test_id("count")).to_have_text("2 jobs")
     page.get_by_test_id("export-jobs").click()
     with page.expect_download() as download:
-        page.get_by_role("button", name="JSON of all").click()
+        page.get_by_role("link", name="JSON of all").click()
     table = json.loads(download.value.path().read_text(encoding="utf-8"))
     names = [column["name"] for column in table["columns"]]
     assert sorted(row[names.index("jobId")] for row in table["rows"]) == [1001, 1003]
