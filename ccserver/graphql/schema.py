@@ -33,6 +33,7 @@ class Query:
     job_metrics: list[outputs.JobMetricWithName] = resolved_by(resolvers.job_metrics.job_metrics)
     job_stats: list[outputs.NamedStats] = resolved_by(resolvers.job_metrics.job_stats)
     scoped_job_stats: list[outputs.NamedStatsWithScope] = resolved_by(resolvers.job_metrics.scoped_job_stats)
+    similar_jobs: list[Job] = resolved_by(resolvers.jobs.similar_jobs)
     jobs: JobResultList = resolved_by(resolvers.jobs.jobs)
     jobs_statistics: list[outputs.JobsStatistics] = resolved_by(resolvers.statistics.jobs_statistics)
     jobs_metric_stats: list[outputs.JobStats] = resolved_by(resolvers.job_metrics.jobs_metric_stats)

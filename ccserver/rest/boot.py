@@ -23,6 +23,7 @@ FEATURES = [
     "display",
     "hints",
     "export",
+    "similar",
 ]
 
 

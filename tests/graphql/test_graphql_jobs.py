@@ -268,3 +268,28 @@ def test_hints_of_jobs_are_bounded(world: World, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("ccserver.graphql.resolvers.job_fields.MOST_JUDGED", 1)
     again = world.data("root", text)["jobs"]["items"]
     assert [job["hints"] is None for job in again] == [False, True, True, True, True]
+
+
+def similar(world: World, user: str, id: int, **more: Any) -> list[int]:
+    text = """query($id: ID!, $limit: Int = 20, $by: [String!]) {
+                similarJobs(id: $id, limit: $limit, by: $by) { jobId footprint { value } } }"""
+    return [job["jobId"] for job in world.data(user, text, id=IDS[id], **more)["similarJobs"]]
+
+
+def test_similar_jobs_agree_in_what_is_asked_for(world: World) -> None:
+    assert similar(world, "root", 1001) == []  # nobody else has that name
+    assert similar(world, "root", 1002) == []  # it has no name
+    assert similar(world, "root", 1002, by=["user"]) == [1001]
+    assert similar(world, "root", 1002, by=["project"]) == [1005, 1001]
+    assert similar(world, "root", 1002, by=["project", "numNodes"]) == [1001]
+    assert similar(world, "root", 1005, by=["project"], limit=1) == [1002]
+    assert similar(world, "alice", 1002, by=["project"]) == [1001]  # 1005 is carol's
+
+
+def test_similar_jobs_of_what_one_may_not_see_or_ask(world: World) -> None:
+    for user, query in (
+        ("bob", f'similarJobs(id: {IDS[1002]}, by: ["user"])'),
+        ("root", f'similarJobs(id: {IDS[1002]}, by: ["colour"])'),
+        ("root", f"similarJobs(id: {IDS[1002]}, limit: 101)"),
+    ):
+        assert world.ask(user, f"{{ {query} {{ jobId }} }}")["errors"]

@@ -63,6 +63,7 @@ QUERIES: dict[str, tuple[str, Mapping[str, str]]] = {
         OPERATORS,
     ),
     "job": ("job(id: $job) { id }", BOBS_JOB),
+    "similarJobs": ("similarJobs(id: $job) { id }", BOBS_JOB),
     "jobMetrics": ("jobMetrics(id: $job) { name }", BOBS_JOB),
     "jobStats": ('jobStats(id: $job, metrics: ["cpu_load"]) { name }', BOBS_JOB),
     "scopedJobStats": ("scopedJobStats(id: $job) { name }", BOBS_JOB),

@@ -12,13 +12,15 @@ from strawberry import ID, UNSET, Info
 from ccserver.graphql import arguments
 from ccserver.graphql.inputs import JobFilter, OrderByInput, PageRequest
 from ccserver.graphql.request import Request, request_of
+from ccserver.jobs.filters import IntRange, Order, StringInput
 from ccserver.jobs.filters import JobFilter as Filter
-from ccserver.jobs.filters import Order
 from ccserver.jobs.repository import ALL_ITEMS, JobPage
 from ccserver.model.job import Job
 from ccserver.model.user import Principal
 
 DEFAULT_ITEMS_PER_PAGE = 50
+MOST_SIMILAR = 100
+_SIMILAR_BY = ("name", "user", "project", "numNodes")
 
 
 @dataclass
@@ -81,6 +83,33 @@ def jobs(
         number=chosen.page if chosen else 1,
         items_per_page=items_per_page,
     )
+
+
+def similar_jobs(info: Info, id: ID, limit: int = 20, by: list[str] | None = UNSET) -> object:
+    """The newest other jobs of the same cluster that agree in everything of `by`."""
+    request = request_of(info)
+    if not 1 <= limit <= MOST_SIMILAR:
+        raise GraphQLError(f"limit must be from 1 to {MOST_SIMILAR}")
+    wanted = arguments.given(by)
+    wanted = list(_SIMILAR_BY[:2]) if wanted is None else wanted
+    if unknown := [one for one in wanted if one not in _SIMILAR_BY]:
+        raise GraphQLError(f"jobs are similar by {', '.join(_SIMILAR_BY)}, not by {unknown[0]!r}")
+    this = find_job(request, id)
+    name = (request.metadata.get(this.id) or {}).get("jobName", "")
+    if "name" in wanted and not name:
+        return []
+    same = {
+        "name": Filter(job_name=StringInput(eq=name)),
+        "user": Filter(user=StringInput(eq=this.user)),
+        "project": Filter(project=StringInput(eq=this.project)),
+        "numNodes": Filter(num_nodes=IntRange(exact=this.num_nodes)),
+    }
+    filters = [Filter(cluster=StringInput(eq=this.cluster)), *(same[one] for one in set(wanted))]
+    newest = Order("startTime", "col", "DESC")
+    page = request.site.jobs.page(filters, request.job_viewer, newest, 1, limit + 1)
+    others = [one for one in page.items if one.id != this.id][:limit]
+    request.announce(others)
+    return others
 
 
 def find_job(request: Request, id: str) -> Job:

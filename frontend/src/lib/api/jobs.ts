@@ -97,6 +97,25 @@ const IdsQuery = graphql(`
   }
 `);
 
+const SimilarQuery = graphql(`
+  query SimilarJobs($id: ID!, $limit: Int!, $by: [String!]) {
+    similarJobs(id: $id, limit: $limit, by: $by) {
+      id
+      jobId
+      startTime
+      state
+      duration
+      numNodes
+      energy
+      footprint {
+        name
+        stat
+        value
+      }
+    }
+  }
+`);
+
 const MetricsQuery = graphql(`
   query JobMetrics($id: ID!, $metrics: [String!], $scopes: [MetricScope!], $resolution: Int) {
     jobMetrics(id: $id, metrics: $metrics, scopes: $scopes, resolution: $resolution) {
@@ -173,6 +192,13 @@ export async function latestJobs(filter: Filter[], most: number, signal?: AbortS
 export function coreHours(job: Pick<BriefJob, "state" | "startTime" | "duration" | "numHWThreads" | "SMT">, now: number): number {
   const seconds = job.state === "running" ? Math.max(now - Date.parse(job.startTime) / 1000, 0) : job.duration;
   return ((job.numHWThreads / Math.max(job.SMT, 1)) * seconds) / 3600;
+}
+
+export type SimilarJob = ResultOf<typeof SimilarQuery>["similarJobs"][number];
+
+/** The newest other jobs on the same cluster that agree with this one in everything of `by`. */
+export async function similarJobs(id: number, limit: number, by: string[], signal: AbortSignal): Promise<SimilarJob[]> {
+  return (await query(SimilarQuery, { id: String(id), limit, by }, { signal })).similarJobs;
 }
 
 const IDS_PER_PAGE = 500;
