@@ -16,6 +16,22 @@ GROUPS = """query($f: [JobFilter!]) {
     jobsStatistics(filter: $f, groupBy: USER) { id totalJobs totalCoreHours } }"""
 
 
+def test_very_many_short_jobs_are_said(visit: OpenPage, centre: Centre) -> None:
+    """The site's limit is 50; one is enough where it is none."""
+    page = visit("root1", "/monitoring/user/alice")
+    expect(page.get_by_test_id("total-jobs")).not_to_have_text("0")
+    expect(page.locator("[data-hint=short-jobs]")).to_have_count(0)
+    page.route(
+        "**/monitoring/user/alice",
+        lambda route: route.fulfill(
+            response=(answer := route.fetch()),
+            body=answer.text().replace('"shortJobStorm":50', '"shortJobStorm":0'),
+        ),
+    )
+    page.reload()
+    expect(page.locator("[data-hint=short-jobs]")).to_contain_text("in 24 hours")
+
+
 def number(text: str) -> int:
     return int(re.sub(r"\D", "", text))
 
