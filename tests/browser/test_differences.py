@@ -42,7 +42,9 @@ def test_diff_06_systems_and_nodes_honour_times_and_survive_senseless_ones(
     for path in ("systems/alpha", "systems/list/alpha", "node/alpha/a31"):
         for times in (f"from={start}&to={end}", f"from={iso(start)}&to={iso(end)}"):
             asked.clear()
-            page.goto(f"{centre.url}/monitoring/{path}?{times}")
+            with page.expect_request(lambda request: "query NodeList(" in (request.post_data or "")):
+                page.goto(f"{centre.url}/monitoring/{path}?{times}")
+            expect(page.locator("[data-state]").first).to_be_visible()
             expect(page.locator("[aria-busy=true]")).to_have_count(0)
             expect(page.get_by_text("make no sense")).to_have_count(0)
             assert {(one["from"], one["to"]) for one in asked} == {(iso(start), iso(end))}, (path, times)

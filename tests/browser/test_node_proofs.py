@@ -80,7 +80,8 @@ def test_name_metric_and_range_are_asked_for_and_stand_in_the_address(visit: Ope
             asked.append(json.loads(request.post_data or "{}")["variables"])
 
     page.on("request", note)
-    page.get_by_test_id("node-filter").fill("b2")
+    with page.expect_request(lambda request: '"node":"b2"' in (request.post_data or "")):
+        page.get_by_test_id("node-filter").fill("b2")
     expect(page.locator("[data-testid^=node-plot-]")).to_have_count(1)
     expect(page).to_have_url(re.compile("node=b2"))
     assert asked[-1]["node"] == "b2"

@@ -128,7 +128,8 @@ def test_diff_10_histograms_hold_every_job_at_every_width(visit: OpenPage, centr
     plot = page.get_by_test_id("plot-durations")
     expect(plot).to_have_attribute("data-sum", str(total))  # with the job of 60 hours in the open bar
     for width in ("1m", "12h"):
-        page.get_by_test_id("duration-bins").select_option(width)
+        with page.expect_request(lambda request: "numDurationBins" in (request.post_data or "")):
+            page.get_by_test_id("duration-bins").select_option(width)
         expect(page).to_have_url(re.compile(f"bins={width}"))
         expect(plot).to_have_attribute("data-sum", str(total))
         assert width in str(asked[-1])
