@@ -21,6 +21,7 @@ def views(cluster: str, job: str, node: str, user: str) -> dict[str, str]:
         "jobs": "/monitoring/jobs/",
         "jobs-plots": "/monitoring/jobs/?density=plots",
         "job": f"/monitoring/job/{job}",
+        "compare": f"/monitoring/compare?cluster={cluster}&state=running",
         "users": "/monitoring/users/",
         "projects": "/monitoring/projects/",
         "user": f"/monitoring/user/{user}",
@@ -81,6 +82,8 @@ def main() -> None:
                 )
                 page = context.new_page()
                 page.goto("/login")
+                if not wanted or "login" in wanted:
+                    page.screenshot(path=target / f"login-{width}-{theme}.png")
                 page.fill("input[name=username]", "demo")
                 page.fill("input[name=password]", "demo")
                 page.click("button[type=submit]")
