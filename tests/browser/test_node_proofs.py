@@ -108,3 +108,26 @@ def test_a_drag_free_window_can_be_typed_and_moved(visit: OpenPage) -> None:
     page.get_by_label("to", exact=True).fill("2023-11-14T21:00")
     page.get_by_role("button", name="Apply").click()
     expect(page).to_have_url(re.compile("from=1699992000&to=1699995600"))
+
+
+@pytest.mark.parametrize("path", ["systems/beta", "systems/list/beta", "node/beta/b1"])
+def test_views_of_nodes_refresh_at_the_pace_chosen(visit: OpenPage, centre: Centre, path: str) -> None:
+    page = visit("sue", "/monitoring/tags/")
+    page.clock.install()
+    page.goto(f"{centre.url}/monitoring/{path}")
+    refresher = page.get_by_test_id("refresher")
+    expect(refresher).to_have_value("60")
+    expect(refresher.locator("option")).to_have_text(
+        ["No Interval", "30 Seconds", "60 Seconds", "Two Minutes", "5 Minutes"]
+    )
+    expect(page.get_by_test_id("refresh")).to_be_disabled()
+    expect(page.locator("[data-state=loading]")).to_have_count(0)
+    refresher.select_option("30")
+    with page.expect_request(asks_for_all):
+        page.clock.run_for(31_000)
+    refresher.select_option("0")
+    with page.expect_request(asks_for_all):
+        page.get_by_test_id("refresh").click()
+    page.goto(f"{centre.url}/monitoring/{path}?from=1700000000&to=1700003600")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(refresher).to_have_count(0)  # a time that is over does not change
