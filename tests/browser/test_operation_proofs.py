@@ -24,12 +24,17 @@ VIEWS = [
     "/monitoring/node/alpha/a31",
     "/monitoring/analysis/alpha",
     "/monitoring/status/detail/alpha",
+    "/monitoring/status/alpha",
+    "/monitoring/dashboard/alpha",
+    "/monitoring/job/{J2}",
+    "/monitoring/compare?sel={J1},{J2}",
 ]
 
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_slow_answers_show_a_skeleton_and_back_returns(visit: OpenPage, centre: Centre, view: str) -> None:
     page = visit("root1", "/")
+    view = view.format(**centre.jobs)
     held: list[Route] = []
     waits = True
 
