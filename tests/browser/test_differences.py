@@ -183,11 +183,11 @@ def test_diff_16_refreshing_a_user_includes_the_histograms(visit: OpenPage, cent
     assert totals
     assert lists
     offered = page.get_by_test_id("find-by").locator("option")
-    expect(offered).to_have_text(["job name", "project"])  # the user is fixed here
+    expect(offered).to_have_text(["Jobname", "Project"])  # the user is fixed here
     page.goto(f"{centre.url}/monitoring/jobs/")
-    expect(offered).to_have_text(["job name", "project", "user"])
+    expect(offered).to_have_text(["Jobname", "Project", "User"])
     page = visit("alice", "/monitoring/jobs/")
-    expect(page.get_by_test_id("find-by").locator("option")).to_have_text(["job name", "project"])
+    expect(page.get_by_test_id("find-by").locator("option")).to_have_text(["Jobname", "Project"])
 
 
 def test_diff_20_status_asks_for_sums_not_for_all_jobs(visit: OpenPage, centre: Centre) -> None:

@@ -156,6 +156,6 @@ def test_too_many_jobs_are_not_compared_and_the_reason_is_given(visit: OpenPage,
     expect(compare).to_have_attribute("title", re.compile("At most 500"))
     for job in (5001, 5002, 5003):
         page.get_by_label(f"Select job {job} for comparing").check()
-    expect(compare).to_have_text("Compare 3 jobs")
+    expect(compare).to_have_text("Compare 3 Jobs")
     compare.click()
     expect(page.get_by_test_id("table-compare").locator("tbody tr")).to_have_count(3)
