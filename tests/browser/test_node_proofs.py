@@ -131,3 +131,40 @@ def test_views_of_nodes_refresh_at_the_pace_chosen(visit: OpenPage, centre: Cent
     page.goto(f"{centre.url}/monitoring/{path}?from=1700000000&to=1700003600")
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     expect(refresher).to_have_count(0)  # a time that is over does not change
+
+
+def test_the_node_list_asks_for_the_resolution_chosen(visit: OpenPage) -> None:
+    page = visit("sue", "/monitoring/systems/list/beta")
+    expect(page.get_by_test_id("panel-nodes")).to_have_attribute("data-state", "ready")
+    choice = page.get_by_test_id("resolution")
+    expect(choice.locator("option")).to_have_count(5)
+    with page.expect_request(asks_for_all) as request:
+        choice.select_option("120")
+    assert json.loads(request.value.post_data or "{}")["variables"]["resolution"] == 120
+    expect(page).to_have_url(re.compile("resolution=120"))
+    with page.expect_request(asks_for_all) as request:
+        page.goto(page.url.partition("?")[0])  # the same session
+    assert json.loads(request.value.post_data or "{}")["variables"]["resolution"] == 120
+    page.get_by_label("Rows").select_option("10")
+    expect(page.get_by_test_id("paging")).to_contain_text("1\N{EN DASH}8 of 8")
+
+
+def test_a_node_that_is_down_says_so(visit: OpenPage, centre: Centre) -> None:
+    def report(state: str) -> None:
+        body = {"cluster": "beta", "nodes": [{"hostname": "b7", "states": [state]}]}
+        assert centre.api.post("/api/nodestate/", json=body).status_code == 200
+
+    report("down")
+    try:
+        page = visit("sue", "/monitoring/node/beta/b7")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Node b7")
+        expect(page.locator(".top .state")).to_have_text("down")
+        expect(
+            page.get_by_text("This node sent no data in this time; the scheduler says it is down.")
+        ).to_be_visible()
+        page.goto(f"{centre.url}/monitoring/systems/list/beta")
+        row = page.get_by_test_id("node-row-b7")
+        expect(row).to_contain_text("down")
+        expect(row).to_contain_text("no data")
+    finally:
+        report("idle")

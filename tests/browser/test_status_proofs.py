@@ -59,3 +59,46 @@ def test_a_minute_later_everything_is_asked_for_once(visit: OpenPage) -> None:
         expect(page.locator("[aria-busy=true]")).to_have_count(0)
     assert {"ClusterNow", "ClusterSeries", "StateHistory"} <= asked.keys()
     assert set(asked.values()) == {1}, asked
+
+
+def test_tables_of_the_details_are_those_of_the_server(visit: OpenPage, centre: Centre) -> None:
+    nodes = [{"hostname": "a1", "states": ["idle"]}, {"hostname": "a2", "states": ["allocated"]}]
+    assert centre.api.post("/api/nodestate/", json={"cluster": "alpha", "nodes": nodes}).status_code == 200
+    page = visit("root1", "/monitoring/status/detail/alpha?tab=metrics")
+    text = """query ($filter: [NodeFilter!]) {
+        nodesWithMeta(filter: $filter) { items { hostname schedulerState healthState } } }"""
+    items = centre.query("root1", text, filter=[{"cluster": {"eq": "alpha"}}])["nodesWithMeta"]["items"]
+    for plot, field in (("scheduler", "schedulerState"), ("health", "healthState")):
+        table = page.get_by_test_id(f"plot-{plot}").locator("table")
+        for state, number in Counter(item[field] for item in items).items():
+            row = table.get_by_role("row", name=re.compile(f"^{state} "))
+            expect(row.get_by_role("cell").first).to_have_text(str(number))
+    hosts = page.get_by_test_id("table-health").locator("tbody tr")
+    expect(hosts).to_have_count(len(items))
+
+    running = [{"cluster": {"eq": "alpha"}}, {"state": ["running"]}]
+    text = """query ($filter: [JobFilter!]) {
+        jobsStatistics(filter: $filter, groupBy: USER, sortBy: TOTALJOBS) { id totalJobs } }"""
+    users = centre.query("root1", text, filter=running)["jobsStatistics"]
+    page.get_by_role("tab", name="Cluster Usage").click()
+    table = page.get_by_test_id("plot-user-running-jobs").locator("table")
+    for user in users[:10]:
+        row = table.get_by_role("row", name=re.compile(f"^{re.escape(user['id'])} "))
+        expect(row.get_by_role("cell").first).to_have_text(str(user["totalJobs"]))
+
+
+def test_home_counts_what_the_viewer_may_see(visit: OpenPage, centre: Centre) -> None:
+    for role in ("alice", "root1"):
+        page = visit(role, "/")
+        main = page.get_by_role("main")
+        for cluster in ("alpha", "beta"):
+            everything = centre.count(role, [{"cluster": {"eq": cluster}}])
+            running = centre.count(role, [{"cluster": {"eq": cluster}}, {"state": ["running"]}])
+            all_jobs = main.locator(f"a[href='/monitoring/jobs/?cluster={cluster}']")
+            expect(all_jobs).to_have_text(re.compile(rf"^{everything:,}$".replace(",", r"\s?")))
+            expect(
+                main.locator(f"a[href='/monitoring/jobs/?cluster={cluster}&state=running']").first
+            ).to_have_text(str(running))
+        for name in ("Status View", "System View"):
+            expect(main.get_by_role("link", name=name)).to_have_count(2 if role == "root1" else 0)
+    assert centre.count("alice", []) < centre.count("root1", [])

@@ -98,7 +98,7 @@ const HistoryQuery = graphql(`
 
 const JobsOnQuery = graphql(`
   query JobsOn($filter: [JobFilter!]) {
-    jobs(filter: $filter, page: { itemsPerPage: 300, page: 1 }, order: { field: "startTime", type: "col", order: DESC }) {
+    jobs(filter: $filter, page: { itemsPerPage: 5000, page: 1 }, order: { field: "startTime", type: "col", order: DESC }) {
       count
       items {
         id
