@@ -179,7 +179,7 @@ _CREATE = Operation(
 _REMOVE = Operation(
     "Delete an account; one that does not exist is no error",
     {200: "text/plain"},
-    _ADMINS,
+    {**_ADMINS, 422: "it is the caller's own account"},
     form=(Parameter("username", "whose"),),
 )
 _ROLES = Operation("The roles an account can have", {200: listed({"enum": list(ASSIGNABLE_ROLES)})}, _ADMINS)

@@ -28,9 +28,11 @@ def test_a_job_is_reported_on_one_page(visit: OpenPage, centre: Centre, job: str
     expect(page.locator("html[data-printed=yes]")).to_be_attached()
     expect(page.get_by_test_id("table-statistics")).to_be_visible()
     expect(page.locator("[aria-busy=true]")).to_have_count(0)
+    page.evaluate("addEventListener('afterprint', () => { document.documentElement.dataset.over = 'yes'; })")
     paper = page.pdf(prefer_css_page_size=True)  # asks the page to get ready as the print dialog does
     assert len(re.findall(rb"/Type\s*/Page\b", paper)) == 1
     assert re.search(rb"/MediaBox \[0 0 59[45][.\d]* 84[12]", paper)
+    expect(page.locator("html[data-over=yes]")).to_be_attached()
     page.emulate_media(media="print")
     page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     assert fits_the_width(page)

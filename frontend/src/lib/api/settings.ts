@@ -10,10 +10,20 @@ const UpdateMutation = graphql(`
   }
 `);
 
-/** Stores one setting of the caller; it holds at once in this page and everywhere from the next load on. */
-export async function saveSetting(name: string, value: unknown): Promise<void> {
-  await query(UpdateMutation, { name, value: JSON.stringify(value) }, { fresh: true });
-  boot.config[name] = value;
+let saving: Promise<unknown> = Promise.resolve();
+
+/**
+ * Stores one setting of the caller; it holds at once in this page and everywhere from the next load on.
+ * One after the other: of two quick changes the later one stays.
+ */
+export function saveSetting(name: string, value: unknown): Promise<void> {
+  const save = async (): Promise<void> => {
+    await query(UpdateMutation, { name, value: JSON.stringify(value) }, { fresh: true });
+    boot.config[name] = value;
+  };
+  const saved = saving.then(save, save);
+  saving = saved;
+  return saved;
 }
 
 export interface Account {
