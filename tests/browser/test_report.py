@@ -23,7 +23,9 @@ def fits_the_width(page: Page) -> bool:
 def test_a_job_is_reported_on_one_page(visit: OpenPage, centre: Centre, job: str) -> None:
     page = visit("root1", f"/monitoring/job/{centre.jobs[job]}")
     expect(page.get_by_test_id("plot-cpu_load")).to_have_attribute("data-state", "ready")
-    page.evaluate("window.print = () => { document.documentElement.dataset.printed = 'yes'; }")
+    page.evaluate(
+        "() => { window.print = () => { document.documentElement.dataset.printed = 'yes'; }; }"
+    )  # in a function of its own: Playwright calls what an expression results in
     page.get_by_test_id("print-report").click()
     expect(page.locator("html[data-printed=yes]")).to_be_attached()
     expect(page.get_by_test_id("table-statistics")).to_be_visible()
