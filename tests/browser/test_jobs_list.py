@@ -139,11 +139,11 @@ def test_fits_a_phone_with_the_menu_in_reach(open_page: OpenPage, site: Site) ->
     page = open_page("root", "/monitoring/jobs/")
     page.set_viewport_size({"width": 390, "height": 844})
     expect(page.get_by_test_id(f"job-row-{site.wide}").locator("path").first).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.wait_for_function("document.documentElement.scrollWidth <= 390")
     page.get_by_test_id("nav-menu").click()
     page.get_by_test_id("nav-home").click()
     expect(page.get_by_test_id("cluster-small")).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.wait_for_function("document.documentElement.scrollWidth <= 390")
 
 
 def test_refresher_asks_again_at_the_pace_chosen(open_page: OpenPage, site: Site) -> None:

@@ -50,7 +50,7 @@ def test_menu_has_exactly_the_items_of_the_role(visit: OpenPage, role: str) -> N
     groups = ["Jobs", "Groups", "Info"][: {"apionly": 0, "alice": 1, "manny": 2}.get(role, 3)]
     expect(page.locator("#menu > ul > li")).to_have_count(len(groups))
     assert menu(page) == groups
-    assert page.evaluate("document.documentElement.scrollWidth") <= 1000
+    page.wait_for_function("document.documentElement.scrollWidth <= 1000")
     page.set_viewport_size({"width": 600, "height": 900})
     page.get_by_test_id("nav-menu").click()
     expect(page.get_by_test_id("nav-home")).to_be_visible()

@@ -80,4 +80,4 @@ def test_fits_a_phone(open_page: OpenPage, site: Site) -> None:
     page = open_page("root", "/monitoring/status/small?view=table")
     page.set_viewport_size({"width": 390, "height": 844})
     expect(page.get_by_test_id("table-nodes")).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.wait_for_function("document.documentElement.scrollWidth <= 390")
