@@ -34,5 +34,10 @@ class Principal:
         return self.roles == frozenset({"api"})
 
     @property
+    def sees_restricted_metrics(self) -> bool:
+        """Whether metrics that are marked `restrict` show in lists and plots."""
+        return not self.roles & {"user", "manager"}
+
+    @property
     def sees_all_jobs(self) -> bool:
         return self.api_only or bool(self.roles & {"admin", "support"})

@@ -25,8 +25,6 @@ from ccserver.rest.parsing import integer, path_id
 from ccserver.rest.table import ID, Operation, Parameter, Route
 from ccserver.rest.web import Call
 
-_RESTRICTED_ROLES = frozenset(("user", "manager"))
-
 
 async def jobs_csv(call: Call) -> Response:
     return await _jobs(call, "csv")
@@ -100,7 +98,7 @@ async def whole_job(call: Call, id: str) -> Response:
 
 def _visible_metrics(call: Call, wanted: Sequence[str]) -> list[str]:
     """The metrics asked for, none for all, without those that the pages do not show to the caller."""
-    restricted = bool(call.principal.roles & _RESTRICTED_ROLES)
+    restricted = not call.principal.sees_restricted_metrics
     shown = [metric.name for metric in call.site.clusters.global_metrics(restricted=restricted)]
     return [name for name in shown if not wanted or name in wanted]
 

@@ -133,6 +133,13 @@ def visit(visits: Visits, centre: Centre) -> OpenPage:
     return open_as
 
 
+def enter(page: Page, path: str) -> None:
+    """Follows a link inside the page, as a click does."""
+    page.evaluate(
+        "path => { history.pushState(null, '', path); dispatchEvent(new PopStateEvent('popstate')); }", path
+    )
+
+
 def _is_trouble(entry: Any) -> bool:
     # A refused request is the subject of some tests; policy violations and warnings of the code are not.
     return entry.type == "error" and "Failed to load resource" not in entry.text

@@ -7,20 +7,13 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage
+from tests.browser.conftest import OpenPage, enter
 from tests.browser.site_data import Site
 from tests.browser.test_views import VIEWS, address, settled
 
 DATA = re.compile(r"^(?!.*/(assets|img)/).*$")  # everything but the program itself
 READ_FROM_ELSEWHERE = ("/config", "/monitoring/logs")  # views without data of their own, or by REST alone
 VIEWS_WITH_DATA = [view for view in VIEWS if not view.startswith(READ_FROM_ELSEWHERE)]
-
-
-def enter(page: Page, path: str) -> None:
-    """Follows a link inside the page, as a click does."""
-    page.evaluate(
-        "path => { history.pushState(null, '', path); dispatchEvent(new PopStateEvent('popstate')); }", path
-    )
 
 
 @pytest.mark.parametrize("view", VIEWS_WITH_DATA)

@@ -6,23 +6,17 @@ import json
 import re
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from playwright.sync_api import Page, Request, expect
 
 from tests.browser.centre import HOSTILE, ODD_PROJECT, ODD_USER, Centre
-from tests.browser.conftest import OpenPage
+from tests.browser.conftest import OpenPage, enter
 
 
 def go(page: Page, query: str) -> None:
     """Changes the query string as Back and Forward do, without loading the page again."""
-    page.evaluate(
-        """query => {
-            history.pushState(null, "", location.pathname + (query ? `?${query}` : ""));
-            dispatchEvent(new PopStateEvent("popstate"));
-        }""",
-        query,
-    )
+    enter(page, urlsplit(page.url).path + (f"?{query}" if query else ""))
 
 
 def says(number: int) -> re.Pattern[str]:

@@ -15,8 +15,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import CDPSession, Page, expect
 
-from tests.browser.conftest import Visits
-from tests.browser.test_every_view import enter
+from tests.browser.conftest import Visits, enter
 from tests.server.running import CLUSTER, Server, eventually, set_up
 
 NODES, JOB_NODES, STEP, SAMPLES = 1500, 1000, 10, 30

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.centre import HOSTILE, Centre
-from tests.browser.conftest import OpenPage
+from tests.browser.conftest import OpenPage, enter
 
 VIEWS = [
     "/monitoring/jobs/",
@@ -45,9 +45,7 @@ def test_slow_answers_show_a_skeleton_and_back_returns(visit: OpenPage, centre: 
             route.continue_()
 
     page.route("**/query", hold)
-    page.evaluate(
-        "path => { history.pushState(null, '', path); dispatchEvent(new PopStateEvent('popstate')); }", view
-    )
+    enter(page, view)
     expect(page.locator("[aria-busy=true]").first).to_be_visible()
     waits = False
     for route in held:

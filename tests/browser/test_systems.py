@@ -7,7 +7,7 @@ import time
 
 from playwright.sync_api import expect
 
-from tests.browser.conftest import OpenPage
+from tests.browser.conftest import OpenPage, enter
 from tests.browser.site_data import Site
 
 
@@ -81,6 +81,5 @@ def test_unknown_node_is_said_in_words(open_page: OpenPage) -> None:
     page.get_by_role("link", name="Back to Home").click()
     expect(page.get_by_role("navigation", name="Main")).to_be_visible()
     # A link inside the pages does not ask the server for the page.
-    page.evaluate("""history.pushState(null, "", "/monitoring/node/small/nowhere");
-        dispatchEvent(new PopStateEvent("popstate"))""")
+    enter(page, "/monitoring/node/small/nowhere")
     expect(page.get_by_role("heading", name="No such node")).to_be_visible()

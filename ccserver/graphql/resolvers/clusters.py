@@ -13,7 +13,6 @@ from ccserver.graphql.request import request_of
 if TYPE_CHECKING:
     from ccserver import clusters as site_clusters
 
-RESTRICTED_ROLES = frozenset({"user", "manager"})
 
 
 def clusters(info: Info) -> object:
@@ -25,7 +24,7 @@ def clusters(info: Info) -> object:
 
 def global_metrics(info: Info) -> object:
     request = request_of(info)
-    return request.site.clusters.global_metrics(restricted=bool(request.user.roles & RESTRICTED_ROLES))
+    return request.site.clusters.global_metrics(restricted=not request.user.sees_restricted_metrics)
 
 
 def _cluster(cluster: site_clusters.Cluster, partitions: Sequence[str]) -> outputs.Cluster:

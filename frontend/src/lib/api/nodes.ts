@@ -147,6 +147,8 @@ export interface NodeSelection extends Window {
   subCluster?: string;
   state?: string;
   node?: string;
+  /** Only the host of exactly that name is of interest. */
+  exact?: boolean;
   metrics: string[];
   scopes?: Scope[];
   /** Seconds between two points; 0 is native. */
@@ -175,7 +177,7 @@ export async function listNodes(selection: NodeSelection, options: { signal?: Ab
   };
   const state = selection.state ?? "all";
   const found = await ask(state);
-  if (state !== "all") return found;
+  if (state !== "all" || (selection.exact && found.some((node) => node.host === selection.node))) return found;
   const site = await loadSite();
   const subClusters = site.clusters.find((item) => item.name === selection.cluster)?.subClusters ?? [];
   const configured = subClusters.filter((sub) => !selection.subCluster || sub.name === selection.subCluster).reduce((sum, sub) => sum + sub.numberOfNodes, 0);

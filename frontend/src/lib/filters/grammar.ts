@@ -185,6 +185,9 @@ export const MATCH_KEYS: Partial<Record<FilterKey, string>> = {
   tag: "tagMode",
 };
 
+/** All keys of the query string that say which jobs are meant. */
+export const QUERY_KEYS: readonly string[] = [...FILTER_KEYS, ...Object.values(MATCH_KEYS)];
+
 const LABELS: Record<FilterKey, string> = {
   cluster: "cluster",
   subCluster: "subcluster",
