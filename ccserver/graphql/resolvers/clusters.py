@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from ccserver import clusters as site_clusters
 
 
-
 def clusters(info: Info) -> object:
     request = request_of(info)
     return [
