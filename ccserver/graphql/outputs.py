@@ -13,6 +13,7 @@ from ccserver.graphql import series_fields
 from ccserver.graphql.fields import resolved_by
 from ccserver.graphql.scalars import (
     AnyValue,
+    JobState,
     MetricScope,
     MonitoringState,
     NullableFloat,
@@ -382,15 +383,30 @@ class Hint:
 
 
 @strawberry.type
+class FreeResources:
+    """What is left on the nodes of a subcluster that jobs share; `memory` in MB, null: not known."""
+
+    sub_cluster: str
+    nodes: int
+    cores: int
+    accelerators: int
+    memory: int | None
+
+
+@strawberry.type
 class NodeJob:
     """A job on a node, with what it has of it; `stop` is null while it runs."""
 
     id: int
     job_id: int
+    job_name: str
     user: str
     project: str
+    state: JobState
+    shared: str
     start: int
     stop: int | None
+    hostname: str
     hwthreads: list[int] | None
     accelerators: list[str] | None
 

@@ -22,6 +22,7 @@ class Query:
     global_metrics: list[outputs.GlobalMetricListItem] = resolved_by(resolvers.clusters.global_metrics)
     user: outputs.User | None = resolved_by(resolvers.accounts.user)
     allocated_nodes: list[outputs.Count] = resolved_by(resolvers.nodes.allocated_nodes)
+    free_resources: list[outputs.FreeResources] = resolved_by(resolvers.nodes.free_resources)
     node: outputs.Node | None = resolved_by(resolvers.nodes.node)
     nodes: outputs.NodeStateResultList = resolved_by(resolvers.nodes.nodes)
     nodes_with_meta: outputs.NodeStateResultList = resolved_by(resolvers.nodes.nodes_with_meta)

@@ -51,6 +51,7 @@ __all__ = [
     "integers",
     "is_identifier",
     "is_shared",
+    "job_name",
     "matching",
     "ordering",
     "visibility",
@@ -273,7 +274,7 @@ def _conditions(one: JobFilter, now: float) -> list[Condition]:
         text_condition(job.c.cluster, one.cluster),
         text_condition(job.c.subcluster, one.sub_cluster),
         _partition_condition(one.partition),
-        text_condition(_job_name(), one.job_name),
+        text_condition(job_name(), one.job_name),
         _range_condition(job.c.duration, one.duration),
         _range_condition(job.c.energy, one.energy),
         _range_condition(job.c.num_nodes, one.num_nodes),
@@ -372,13 +373,13 @@ def _has_every_tag(tags: Iterable[int | str]) -> Condition:
     return job.c.id.in_(carriers) if wanted else true()
 
 
-def _job_name() -> ColumnElement[Any]:
+def job_name() -> ColumnElement[Any]:
     return func.json_extract(job.c.meta_data, literal_column("'$.jobName'"))
 
 
 def _schedule_condition(schedule: str | None) -> Condition | None:
     if schedule == "interactive":
-        return _job_name() == "interactive"
+        return job_name() == "interactive"
     if schedule == "batch":
-        return _job_name() != "interactive"
+        return job_name() != "interactive"
     return None

@@ -31,6 +31,7 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    union,
     union_all,
     update,
 )
@@ -48,6 +49,7 @@ from ccserver.jobs.filters import (
     StringInput,
     has_host,
     in_state,
+    job_name,
     matching,
     ordering,
     visibility,
@@ -535,25 +537,36 @@ class JobRepository:
         with self.database.read() as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
 
-    def on_host(
-        self, cluster: str, hostname: str, start: int, end: int, viewer: Principal | None
+    def on_hosts(
+        self, cluster: str, hostname: str | None, start: int, end: int, viewer: Principal | None
     ) -> Sequence[Job]:
-        """Jobs that ran on a host at some time from `start` to `end` (unix seconds), by start time."""
+        """Jobs that ran on a host, or anywhere on the cluster, at some time from `start` to `end` (unix
+        seconds), by start time. Of their metadata they have the name only: scripts are long.
+        """
         now = self.clock()
-        ended = job.c.start_time + job.c.duration
+        here = job.c.cluster == cluster
+        # No job that started earlier than the longest one lasted can have seen the time: indexes answer both.
+        longest = select(func.max(job.c.duration)).where(here).scalar_subquery()
+        running = select(job.c.id).where(here, in_state("running"), job.c.start_time <= end)
+        ended = select(job.c.id).where(
+            here,
+            job.c.start_time.between(start - longest, end),
+            job.c.start_time + job.c.duration >= start,
+        )
         query = (
-            select(*JOB_COLUMNS)
+            select(*JOB_COLUMNS, job_name().label("job_name"))
             .where(
-                job.c.cluster == cluster,
-                job.c.start_time <= end,
-                or_(in_state("running"), ended >= start),
-                has_host(StringInput(eq=hostname)),
+                job.c.id.in_(union(running, ended)),
+                true() if hostname is None else has_host(StringInput(eq=hostname)),
                 visibility(viewer),
             )
             .order_by(job.c.start_time, job.c.id)
         )
         with self.database.read() as connection:
-            return [job_of_row(row, now) for row in connection.execute(query)]
+            return [
+                replace(job_of_row(row, now), metadata={"jobName": row.job_name or ""})
+                for row in connection.execute(query)
+            ]
 
     def partitions(self, cluster: str) -> Sequence[str]:
         """Distinct non-empty partition names of the cluster's jobs."""

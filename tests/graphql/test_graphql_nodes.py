@@ -229,7 +229,8 @@ def test_changes_of_a_node_and_its_jobs(world: World) -> None:
     query = """query($from: Time!, $to: Time!) {
                  nodeEvents(cluster: "tc", host: "c01", from: $from, to: $to) { time state health }
                  nodeJobs(cluster: "tc", host: "g1", from: $from, to: $to) {
-                   jobId user start stop hwthreads accelerators } }"""
+                   jobId jobName user state shared start stop hostname hwthreads accelerators }
+                 everywhere: nodeJobs(cluster: "tc", from: $from, to: $to) { jobId hostname } }"""
     window = {"from": rfc3339(NOW + 60), "to": rfc3339(NOW + 3600)}
     found = world.data("sue", query, **window)
     assert found["nodeEvents"] == [
@@ -238,6 +239,16 @@ def test_changes_of_a_node_and_its_jobs(world: World) -> None:
     ]
     [job] = found["nodeJobs"]
     assert (job["jobId"], job["stop"], job["accelerators"]) == (1004, None, [GPU])
+    assert (job["state"], job["hostname"]) == ("running", "g1")
+    assert {"jobId": 1004, "hostname": "g1"} in found["everywhere"]
+
+
+def test_free_parts_of_shared_nodes(world: World) -> None:
+    query = "query($c: String!) { freeResources(cluster: $c) { subCluster nodes cores accelerators memory } }"
+    found = {one["subCluster"]: one for one in world.data("alice", query, c="tc")["freeResources"]}
+    assert (found["gpu"]["nodes"], found["gpu"]["cores"], found["gpu"]["accelerators"]) == (1, 4, 0)
+    assert found["cpu"]["nodes"] == 0
+    assert world.data("alice", query, c="other")["freeResources"] == []
 
 
 def test_allocated_nodes(world: World) -> None:

@@ -49,6 +49,7 @@ QUERIES: dict[str, tuple[str, Mapping[str, str]]] = {
         only("root", "sue", "mona", "bob", others=FORBIDDEN),
     ),
     "allocatedNodes": ('allocatedNodes(cluster: "tc") { count }', EVERYBODY),
+    "freeResources": ('freeResources(cluster: "tc") { cores }', EVERYBODY),
     "node": ("node(id: 1) { id }", OPERATORS),
     "nodes": ("nodes { count }", OPERATORS),
     "nodesWithMeta": ("nodesWithMeta { count }", OPERATORS),

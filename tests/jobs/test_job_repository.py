@@ -87,6 +87,24 @@ def test_rows_of_other_programs_with_nothing_in_them(jobs: JobRepository, databa
     assert jobs.statistics()[0].total_cores == 0
 
 
+def test_jobs_of_a_time_are_found_however_long_they_run(jobs: JobRepository) -> None:
+    day = 86400
+    stored(
+        jobs,
+        make_job(1, start_time=NOW - 90 * day, resources=hosts("a01")),
+        make_job(2, start_time=NOW - 40 * day, duration=39 * day, state="completed", resources=hosts("a01")),
+        make_job(3, start_time=NOW - 40 * day, duration=30 * day, state="completed", resources=hosts("a01")),
+        make_job(4, start_time=NOW - 3600, resources=hosts("a02"), metadata={"jobName": "wave"}),
+        make_job(5, start_time=NOW + 60, resources=hosts("a01")),
+        make_job(6, start_time=NOW - 90 * day, cluster="beta", resources=hosts("a01")),
+    )
+    window = (NOW - 2 * day, NOW)
+    assert [one.job_id for one in jobs.on_hosts("alpha", "a01", *window, None)] == [1, 2]
+    assert [one.job_id for one in jobs.on_hosts("alpha", None, *window, None)] == [1, 2, 4]
+    assert jobs.on_hosts("alpha", "a02", *window, None)[0].metadata == {"jobName": "wave"}
+    assert jobs.on_hosts("omega", None, *window, None) == []
+
+
 def test_hosts_in_use(jobs: JobRepository) -> None:
     stored(
         jobs,

@@ -8,9 +8,9 @@ from graphql import GraphQLError
 from strawberry import ID, UNSET, Info
 
 from ccserver.graphql import arguments, outputs
-from ccserver.graphql.inputs import NodeFilter, OrderByInput
+from ccserver.graphql.inputs import NodeFilter, OrderByInput, StringInput
 from ccserver.graphql.request import Request, request_of
-from ccserver.graphql.scalars import AnyValue, From, MonitoringState, SchedulerState, SentTime
+from ccserver.graphql.scalars import AnyValue, From, JobState, MonitoringState, SchedulerState, SentTime
 
 if TYPE_CHECKING:
     from ccserver.nodes.repository import NodeState
@@ -19,6 +19,25 @@ if TYPE_CHECKING:
 def allocated_nodes(info: Info, cluster: str) -> object:
     counts = request_of(info).site.jobs.allocated_nodes(cluster)
     return [outputs.Count(name=name, count=count) for name, count in counts.items()]
+
+
+def free_resources(info: Info, cluster: str) -> object:
+    from ccserver.nodes.free import free_parts  # not before: it would load the store's kernels
+
+    site = request_of(info).site
+    if cluster not in site.clusters:
+        return []
+    reported = site.nodes.latest(arguments.node_filters([NodeFilter(cluster=StringInput(eq=cluster))]))
+    return [
+        outputs.FreeResources(
+            sub_cluster=one.subcluster,
+            nodes=one.nodes,
+            cores=one.cores,
+            accelerators=one.accelerators,
+            memory=one.memory,
+        )
+        for one in free_parts(site.clusters[cluster], site.jobs.running(cluster), reported)
+    ]
 
 
 def node(info: Info, id: ID) -> object:
@@ -51,23 +70,27 @@ def node_states_timed(info: Info, type: str, filter: list[NodeFilter] | None = U
     return request.site.nodes.counts_over_time(arguments.node_filters(filter), health=type == "health")
 
 
-def node_jobs(info: Info, cluster: str, host: str, from_: From, to: SentTime) -> object:
+def node_jobs(info: Info, cluster: str, from_: From, to: SentTime, host: str | None = UNSET) -> object:
     request = _staff_request(info)
-    start, end = arguments.timestamp(from_), arguments.timestamp(to)
+    start, end, wanted = arguments.timestamp(from_), arguments.timestamp(to), arguments.given(host)
     return [
         outputs.NodeJob(
             id=job.id,
             job_id=job.job_id,
+            job_name=(job.metadata or {}).get("jobName", ""),
             user=job.user,
             project=job.project,
+            state=JobState(job.state),
+            shared=job.shared,
             start=job.start_time,
             stop=None if job.state == "running" else job.start_time + job.duration,
+            hostname=part.hostname,
             hwthreads=part.hwthreads,
             accelerators=part.accelerators,
         )
-        for job in request.site.jobs.on_host(cluster, host, start, end, request.job_viewer)
+        for job in request.site.jobs.on_hosts(cluster, wanted, start, end, request.job_viewer)
         for part in job.resources
-        if part.hostname == host
+        if wanted is None or part.hostname == wanted
     ]
 
 
