@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page, Request, expect
 
 from tests.browser.centre import Centre
-from tests.browser.conftest import OpenPage
+from tests.browser.conftest import OpenPage, enter
 
 OVERVIEW = "/monitoring/systems/beta?view=plots"
 STATES = ["allocated", "idle", "reserved", "mixed", "down", "unknown", "notindb"]
@@ -149,6 +149,53 @@ def test_the_node_list_asks_for_the_resolution_chosen(visit: OpenPage) -> None:
     expect(page.get_by_test_id("paging")).to_contain_text("1\N{EN DASH}8 of 8")
 
 
+def cards(page: Page, host: str) -> dict[str, str]:
+    """What the grid of a node's page has for each metric, in the order of the page."""
+    found: list[list[str]] = page.evaluate(
+        """host => [...document.querySelectorAll(`[data-testid^=plot-][data-testid$="-${host}"]`)].map(one => [
+            one.dataset.testid.split('-')[1], one.dataset.reason ?? one.dataset.state])""",
+        host,
+    )
+    return dict(found)
+
+
+def test_a_node_shows_every_metric_in_alphabetical_order_with_cards_in_place(visit: OpenPage) -> None:
+    page = visit("sue", "/monitoring/node/alpha/a31")
+    expect(page.get_by_test_id("plot-cpu_load-a31")).to_have_attribute("data-state", "ready")
+    assert list(cards(page, "a31").items()) == [
+        ("acc_utilization", "disabled"), ("cpu_load", "ready"), ("cpu_power", "ready"),
+        ("flops_any", "ready"), ("mem_bw", "ready"), ("mem_used", "ready"),
+    ]  # fmt: skip
+    card = page.get_by_test_id("plot-acc_utilization-a31")
+    expect(card).to_contain_text("This metric is disabled for the subcluster main.")
+    enter(page, "/monitoring/node/beta/b8")
+    expect(page.get_by_test_id("plot-cpu_load-b8")).to_contain_text("Empty Metric")
+    assert list(cards(page, "b8").items()) == [
+        ("acc_utilization", "unconfigured"), ("cpu_load", "empty"), ("cpu_power", "empty"),
+        ("flops_any", "empty"), ("mem_bw", "empty"), ("mem_used", "empty"),
+    ]  # fmt: skip
+    card = page.get_by_test_id("plot-acc_utilization-b8")
+    expect(card).to_contain_text("This metric is not configured for the cluster beta.")
+
+
+def test_a_node_is_shown_in_the_scope_chosen_and_its_neighbours_are_a_click_away(visit: OpenPage) -> None:
+    page = visit("sue", "/monitoring/node/alpha/a31")
+    flops = page.get_by_test_id("plot-flops_any-a31")
+    expect(flops).to_have_attribute("data-scope", "node")
+    expect(page.get_by_test_id("scope").locator("option")).to_have_text(
+        ["node", "socket", "memory domain", "core"]
+    )
+    page.get_by_test_id("scope").select_option("socket")
+    expect(flops).to_have_attribute("data-scope", "socket")
+    expect(page.get_by_test_id("plot-mem_used-a31")).to_have_attribute("data-scope", "node")  # has no other
+    page.get_by_role("link", name="a32").click()
+    expect(page).to_have_url(re.compile(r"/node/alpha/a32\?scope=socket"))
+    expect(page.get_by_test_id("plot-flops_any-a32")).to_have_attribute("data-scope", "socket")
+    page.get_by_role("link", name="a31").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Node a31")
+    expect(page.get_by_test_id("job-lanes").get_by_role("link", name="5001")).to_be_visible()
+
+
 def test_a_node_that_is_down_says_so(visit: OpenPage, centre: Centre) -> None:
     def report(state: str) -> None:
         body = {"cluster": "beta", "nodes": [{"hostname": "b7", "states": [state]}]}
@@ -158,7 +205,9 @@ def test_a_node_that_is_down_says_so(visit: OpenPage, centre: Centre) -> None:
     try:
         page = visit("sue", "/monitoring/node/beta/b7")
         expect(page.get_by_role("heading", level=1)).to_have_text("Node b7")
-        expect(page.locator(".top .state")).to_have_text("down")
+        expect(page.get_by_test_id("node-state")).to_contain_text("down")
+        expect(page.get_by_test_id("node-health")).to_be_visible()
+        expect(page.get_by_test_id("plot-cpu_load-b7")).to_contain_text("Empty Metric")
         expect(
             page.get_by_text("This node sent no data in this time; the scheduler says it is down.")
         ).to_be_visible()

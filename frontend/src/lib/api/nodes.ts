@@ -97,24 +97,18 @@ const HistoryQuery = graphql(`
 `);
 
 const JobsOnQuery = graphql(`
-  query JobsOn($filter: [JobFilter!]) {
-    jobs(filter: $filter, page: { itemsPerPage: 5000, page: 1 }, order: { field: "startTime", type: "col", order: DESC }) {
-      count
-      items {
-        id
-        jobId
-        user
-        project
-        startTime
-        duration
-        state
-        numNodes
-        shared
-        resources {
-          hostname
-        }
-        metaData
-      }
+  query JobsOn($cluster: String!, $host: String, $from: Time!, $to: Time!) {
+    nodeJobs(cluster: $cluster, host: $host, from: $from, to: $to) {
+      id
+      jobId
+      jobName
+      user
+      project
+      state
+      shared
+      start
+      stop
+      hostname
     }
   }
 `);
@@ -131,7 +125,7 @@ const EventsQuery = graphql(`
 
 export type NodeItem = ResultOf<typeof ListQuery>["nodeMetricsList"]["items"][number];
 export type NodeMetric = NodeItem["metrics"][number];
-export type JobOnNode = ResultOf<typeof JobsOnQuery>["jobs"]["items"][number];
+export type JobOnNode = ResultOf<typeof JobsOnQuery>["nodeJobs"][number];
 export type NodeEvent = ResultOf<typeof EventsQuery>["nodeEvents"][number];
 export type NodeReport = ResultOf<typeof StatesQuery>["nodesWithMeta"]["items"][number];
 
@@ -224,30 +218,14 @@ export async function stateHistory(
   return { node: align(answer.node), health: align(answer.health) };
 }
 
-const LONGEST_JOB = 14 * 86400; // seconds; older starts are not looked for
+/** Jobs that ran at some time in the window; on one host or, once per host, on all of the cluster. */
+export async function jobsOn(cluster: string, host: string | undefined, window: Window, signal: AbortSignal): Promise<JobOnNode[]> {
+  const variables = { cluster, host: host ?? null, from: iso(window.from), to: iso(window.to) };
+  return (await query(JobsOnQuery, variables, { signal, fresh: true })).nodeJobs;
+}
 
-/** Jobs that ran at some time in the window; on one host or on all of the cluster. */
-export async function jobsOn(
-  cluster: string,
-  host: string | undefined,
-  window: Window,
-  options: { signal?: AbortSignal; runningOnly?: boolean } = {},
-): Promise<JobOnNode[]> {
-  const { jobs } = await query(
-    JobsOnQuery,
-    {
-      filter: [
-        { cluster: { eq: cluster } },
-        ...(host === undefined ? [] : [{ node: { eq: host } }]),
-        ...(options.runningOnly
-          ? [{ state: ["running"] }]
-          : [{ startTime: { from: iso(window.from - LONGEST_JOB), to: iso(window.to) } }]),
-      ],
-    },
-    options.signal ? { signal: options.signal, fresh: true } : { fresh: true },
-  );
-  return jobs.items.filter((job) => {
-    const start = Date.parse(job.startTime) / 1000;
-    return job.state === "running" || start + job.duration >= window.from;
-  });
+/** Jobs that run now, once per host. */
+export async function jobsRunning(cluster: string, signal: AbortSignal): Promise<JobOnNode[]> {
+  const now = Math.floor(Date.now() / 1000);
+  return (await jobsOn(cluster, undefined, { from: now, to: now }, signal)).filter((job) => job.stop === null);
 }

@@ -1,7 +1,20 @@
 /** What the systems views make of the nodes that the server lists. */
+import type { Scope } from "../api/graphql";
 import type { NodeItem, NodeMetric } from "../api/nodes";
+import type { MetricConfig } from "../api/site";
 
 const SILENT_STEPS = 5; // a node without a sample in this many steps before the end of the window is silent
+
+/** Parts of a node in words, from coarse to fine. */
+export const SCOPE_WORDS: Record<Scope, string> = { node: "node", socket: "socket", memoryDomain: "memory domain", core: "core", hwthread: "hardware thread", accelerator: "GPU" };
+
+/** The scopes in which at least one of the metrics can be had. */
+export function scopesOf(metrics: MetricConfig[]): Scope[] {
+  const known = Object.keys(SCOPE_WORDS) as Scope[];
+  const native = new Set<string>(metrics.map((metric) => metric.scope));
+  const finest = Math.max(0, ...known.map((scope, index) => (scope !== "accelerator" && native.has(scope) ? index : 0)));
+  return known.filter((scope, index) => (scope === "accelerator" ? native.has(scope) : index <= finest));
+}
 
 export const metricOf = (node: NodeItem, name: string, scope = "node"): NodeMetric["metric"] | undefined =>
   (node.metrics.find((item) => item.name === name && item.scope === scope) ?? node.metrics.find((item) => item.name === name))?.metric;
