@@ -145,15 +145,106 @@ def test_the_node_list_asks_for_the_resolution_chosen(visit: OpenPage) -> None:
     with page.expect_request(asks_for_all) as request:
         page.goto(page.url.partition("?")[0])  # the same session
     assert json.loads(request.value.post_data or "{}")["variables"]["resolution"] == 120
-    page.get_by_label("Rows").select_option("10")
-    expect(page.get_by_test_id("paging")).to_contain_text("1\N{EN DASH}8 of 8")
+
+
+def hosts_listed(page: Page) -> list[str]:
+    return page.locator("tr[data-testid^=node-row-]").evaluate_all(
+        "rows => rows.map(row => row.dataset.testid.slice(9))"
+    )
+
+
+def test_the_node_list_goes_on_as_one_scrolls(visit: OpenPage) -> None:
+    page = visit("sue", "/monitoring/systems/list/alpha/main")
+    expect(page.get_by_test_id("panel-nodes")).to_have_attribute("data-state", "ready")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if asks_for_all(request) else None)
+    shown = page.get_by_test_id("rows-shown")
+    expect(shown).not_to_have_text("40 of 40")
+    expect(page.get_by_test_id("paging")).to_have_count(0)
+    more = page.get_by_test_id("load-more")
+    before = len(hosts_listed(page))
+    more.focus()
+    page.keyboard.press("Enter")
+    expect(shown).not_to_have_text(f"{before} of 40")
+    while more.count():
+        page.mouse.wheel(0, 2000)
+        page.evaluate("new Promise(requestAnimationFrame)")
+    expect(shown).to_have_text("40 of 40")
+    assert sorted(hosts_listed(page)) == sorted(f"a{number}" for number in range(1, 41))
+    assert asked == []  # everything was there, nothing is asked for twice
+    page.get_by_test_id("refresher").select_option("0")
+    with page.expect_response(lambda response: asks_for_all(response.request)):
+        page.get_by_test_id("refresh").click()
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
+    expect(shown).to_have_text("40 of 40")
+
+
+def test_the_node_list_has_pages_for_those_who_want_them(visit: OpenPage, centre: Centre) -> None:
+    change = 'mutation ($v: String!) { updateConfiguration(name: "nodeList_usePaging", value: $v) }'
+    page = visit("sue", "/config?tab=support")
+    page.get_by_test_id("set-node-paging").check()
+    expect(page.get_by_test_id("toast")).to_contain_text("Saved")
+    try:
+        page.goto(f"{centre.url}/monitoring/systems/list/alpha/main")
+        paging = page.get_by_test_id("paging")
+        expect(paging).to_contain_text("1\N{EN DASH}10 of 40")
+        first = hosts_listed(page)
+        page.get_by_role("button", name="Next page").click()
+        expect(paging).to_contain_text("11\N{EN DASH}20 of 40")
+        assert not set(first) & set(hosts_listed(page))
+        page.get_by_label("Rows").select_option("25")
+        expect(paging).to_contain_text("1\N{EN DASH}25 of 40")
+        expect(page).to_have_url(re.compile("perPage=25"))
+    finally:
+        centre.query("sue", change, v="false")
+
+
+def test_what_a_row_counts_is_what_its_links_list(visit: OpenPage, centre: Centre) -> None:
+    started = []
+    for number, user, threads in ((7101, "alice", [0, 1]), (7102, "alice", [2]), (7103, "bob", [4])):
+        job = centre.start(
+            number, ["b5"], startTime=centre.now - 4000, user=user, shared="multi_user",
+            resources=[{"hostname": "b5", "hwthreads": threads}],
+            project="proj02" if number == 7102 else "proj01",
+        )  # fmt: skip
+        started.append(job)
+    try:
+        page = visit("sue", "/monitoring/systems/list/beta?node=b5")
+        row = page.get_by_test_id("node-row-b5")
+        expect(row).to_contain_text("shared")
+        tables = {"jobs": "3 jobs", "users": "2 users", "projects": "2 projects"}
+        for what, text in tables.items():
+            expect(row.get_by_role("link", name=text)).to_have_attribute(
+                "href", re.compile(f"^/monitoring/{what}/")
+            )
+        row.get_by_role("link", name="3 jobs").click()
+        expect(page.get_by_test_id("count")).to_have_text("3 jobs")
+        for what in ("users", "projects"):
+            page.goto(f"{centre.url}/monitoring/systems/list/beta?node=b5")
+            row.get_by_role("link", name=tables[what]).click()
+            expect(page.get_by_test_id(f"table-{what}").locator("tbody th")).to_have_count(2)
+    finally:
+        for job in started:
+            assert centre.api.delete(f"/api/jobs/delete_job/{job}").status_code == 200
+
+
+def test_an_open_row_has_two_plots_where_there_are_statistics(visit: OpenPage) -> None:
+    page = visit("sue", "/monitoring/systems/list/alpha/main?node=a31&metrics=flops_any,mem_bw")
+    page.get_by_role("button", name="Show the plots of a31").click()
+    cores = page.get_by_test_id("plot-flops_any-a31")
+    expect(cores).to_have_attribute("data-scope", "core")  # eight of them
+    expect(page.get_by_test_id("spread-flops_any-a31").locator("canvas")).to_be_visible()
+    expect(cores.locator("canvas")).to_have_count(2)
+    sockets = page.get_by_test_id("plot-mem_bw-a31")
+    expect(sockets).to_have_attribute("data-scope", "socket")
+    expect(sockets.locator("canvas")).to_have_count(1)
 
 
 def cards(page: Page, host: str) -> dict[str, str]:
     """What the grid of a node's page has for each metric, in the order of the page."""
     found: list[list[str]] = page.evaluate(
-        """host => [...document.querySelectorAll(`[data-testid^=plot-][data-testid$="-${host}"]`)].map(one => [
-            one.dataset.testid.split('-')[1], one.dataset.reason ?? one.dataset.state])""",
+        """host => [...document.querySelectorAll(`[data-testid^=plot-][data-testid$="-${host}"]`)].map(one =>
+            [one.dataset.testid.split("-")[1], one.dataset.reason ?? one.dataset.state])""",
         host,
     )
     return dict(found)

@@ -109,6 +109,7 @@ const JobsOnQuery = graphql(`
       start
       stop
       hostname
+      accelerators
     }
   }
 `);
