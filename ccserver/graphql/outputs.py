@@ -232,6 +232,15 @@ class MetricFootprints:
 
 
 @strawberry.type
+class JobMetricGrid:
+    scope: MetricScope
+    unit: Unit
+    rows: list[str]
+    times: list[int]
+    values: list[list[NullableFloat]]
+
+
+@strawberry.type
 class Footprints:
     time_weights: TimeWeights
     metrics: list[MetricFootprints]
@@ -451,6 +460,13 @@ class ClusterMetricWithName:
 class ClusterMetrics:
     node_count: int
     metrics: list[ClusterMetricWithName]
+
+
+@strawberry.type
+class ManyTagged:
+    matching: int
+    affected: int
+    changed: int
 
 
 # Reachable from no field, yet part of the published schema

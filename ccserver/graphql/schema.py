@@ -32,6 +32,7 @@ class Query:
     node_events: list[outputs.NodeEvent] = resolved_by(resolvers.nodes.node_events)
     job: Job | None = resolved_by(resolvers.jobs.job)
     job_metrics: list[outputs.JobMetricWithName] = resolved_by(resolvers.job_metrics.job_metrics)
+    job_metric_grid: outputs.JobMetricGrid | None = resolved_by(resolvers.job_metrics.job_metric_grid)
     job_stats: list[outputs.NamedStats] = resolved_by(resolvers.job_metrics.job_stats)
     scoped_job_stats: list[outputs.NamedStatsWithScope] = resolved_by(resolvers.job_metrics.scoped_job_stats)
     similar_jobs: list[Job] = resolved_by(resolvers.jobs.similar_jobs)
@@ -51,6 +52,8 @@ class Mutation:
     delete_tag: ID = resolved_by(resolvers.tags.delete_tag)
     add_tags_to_job: list[outputs.Tag] = resolved_by(resolvers.tags.add_tags_to_job)
     remove_tags_from_job: list[outputs.Tag] = resolved_by(resolvers.tags.remove_tags_from_job)
+    add_tags_to_jobs: outputs.ManyTagged = resolved_by(resolvers.tags.add_tags_to_jobs)
+    remove_tags_from_jobs: outputs.ManyTagged = resolved_by(resolvers.tags.remove_tags_from_jobs)
     remove_tag_from_list: list[int] = resolved_by(resolvers.tags.remove_tag_from_list)
     update_configuration: str | None = resolved_by(resolvers.accounts.update_configuration)
 

@@ -7,13 +7,27 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Select,
+    and_,
+    delete,
+    false,
+    func,
+    insert,
+    not_,
+    or_,
+    select,
+    update,
+)
 
 from ccserver.database import Database
 from ccserver.database.tables import job, jobtag, tag
+from ccserver.jobs.filters import JobFilter, matching
 from ccserver.jobs.rows import tag_of_row
 from ccserver.jobs.scopes import GLOBAL, readable, writable
 from ccserver.jobs.untagging import Untagging, UntaggingNotes
@@ -21,6 +35,8 @@ from ccserver.model.job import Job, Tag
 from ccserver.model.user import Principal
 
 log = logging.getLogger(__name__)
+
+_BATCH = 200  # jobs per transaction
 
 _COLUMNS = (tag.c.id, tag.c.tag_type, tag.c.tag_name, tag.c.tag_scope)
 
@@ -49,6 +65,15 @@ class MetaArchive(Protocol):
     def update_meta(
         self, cluster: str, job_id: int, start_time: int, change: Callable[[Job], None]
     ) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ManyTagged:
+    """Of `matching` jobs `affected` lacked a tag to attach, or had one to detach; `changed` do so no more."""
+
+    matching: int
+    affected: int
+    changed: int
 
 
 class TagRepository:
@@ -154,6 +179,41 @@ class TagRepository:
         finally:
             if changed:
                 self.update_archived(one.id)
+
+    def change_many(
+        self,
+        filters: Iterable[JobFilter],
+        ids: Sequence[int],
+        viewer: Principal | None,
+        *,
+        attach: bool,
+        most: int,
+    ) -> ManyTagged:
+        """Attach tags to all matching jobs that the viewer sees, or detach them: from `most` jobs at most.
+
+        A call that changed fewer than are affected can be repeated: it goes on with the rest.
+        Raises TagMissing, TagForbidden, before anything is changed.
+        """
+        for id in ids:
+            self._writable(id, viewer, "add" if attach else "remove")
+        wanted = matching(filters, viewer)
+        carried = [
+            job.c.id.in_(select(jobtag.c.job_id).where(jobtag.c.tag_id == id)) for id in dict.fromkeys(ids)
+        ]
+        concerned = and_(wanted, or_(false(), *(map(not_, carried) if attach else carried)))
+        with self._database.read() as connection:
+            number = connection.execute(select(func.count()).select_from(job).where(wanted)).scalar_one()
+            affected = connection.execute(select(func.count()).select_from(job).where(concerned)).scalar_one()
+        changed = 0
+        while changed < min(most, affected):
+            some = select(job.c.id).where(concerned).order_by(job.c.id).limit(min(_BATCH, most - changed))
+            jobs = self._database.write(partial(_change_some, some=some, tags=ids, attach=attach))
+            for job_id in jobs:
+                self.update_archived(job_id)
+            changed += len(jobs)
+            if not jobs:
+                break
+        return ManyTagged(number, affected, changed)
 
     def detach(self, one: Job, unwanted: Iterable[Tag], viewer: Principal | None) -> None:
         """Detach tags by type, name and scope; private ones and an empty scope are skipped silently.
@@ -297,6 +357,20 @@ def attach_new(connection: Connection, job_id: int, wanted: Iterable[Tag]) -> No
     """Attach tags inside a transaction of the caller, who has checked the rights; empty scope: global."""
     for asked in wanted:
         _attach(connection, job_id, Tag(asked.type, asked.name, asked.scope or GLOBAL))
+
+
+def _change_some(
+    connection: Connection, some: Select[Any], tags: Sequence[int], attach: bool
+) -> Sequence[int]:
+    """The jobs of `some`, which afterwards have the tags or lack them."""
+    jobs = list(connection.execute(some).scalars())
+    if attach and jobs:
+        links = [{"job_id": job_id, "tag_id": tag_id} for job_id in jobs for tag_id in tags]
+        connection.execute(insert(jobtag).prefix_with("OR IGNORE"), links)
+    elif jobs:
+        gone = delete(jobtag).where(jobtag.c.job_id.in_(jobs), jobtag.c.tag_id.in_(tags))
+        connection.execute(gone)
+    return jobs
 
 
 def _public(tags: Iterable[Tag]) -> Iterable[Tag]:

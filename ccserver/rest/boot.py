@@ -24,6 +24,8 @@ FEATURES = [
     "hints",
     "export",
     "similar",
+    "heatmap",
+    "bulk",
 ]
 
 

@@ -34,7 +34,11 @@ def test_sixteen_nodes_lines_statistics_and_heat_map(visit: OpenPage, centre: Ce
     tip = plot.locator(".tip")
     expect(tip).to_contain_text("rank")  # diff-21: more than 12 series have a tooltip
     expect(tip.locator("tr")).to_have_count(3)
-    page.get_by_test_id("heat-cpu_load").click()
+    with page.expect_request(lambda request: "jobMetricGrid" in (request.post_data or "")) as asked:
+        page.get_by_test_id("heat-cpu_load").click()
+    grid = asked.value.response()
+    assert grid is not None
+    assert len(grid.json()["data"]["jobMetricGrid"]["rows"]) == 16
     heat = page.get_by_test_id("plot-heat-cpu_load")
     expect(heat).to_have_attribute("data-rows", "16")
     expect(heat).to_have_attribute("data-first", "a1")

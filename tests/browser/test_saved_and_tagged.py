@@ -34,15 +34,35 @@ def test_selected_jobs_are_tagged_together(open_page: OpenPage, site: Site) -> N
         page.get_by_test_id(f"job-row-{job}").locator("[data-select]").check()
     page.get_by_test_id("bulk-open").click()
     dialog = page.get_by_test_id("dialog-bulk-tags")
-    expect(dialog).to_contain_text("The 2 selected jobs will be changed")
+    expect(dialog).to_contain_text("The 2 selected jobs can be changed")
     dialog.get_by_test_id("bulk-tag").select_option(label="bulk: many")
+    outcome = dialog.get_by_test_id("bulk-result")
+    expect(outcome).to_have_text("1 job will get this tag, 1 has it already.")
     dialog.get_by_test_id("bulk-apply").click()
-    expect(dialog.get_by_test_id("bulk-result")).to_have_text("1 job tagged, 1 had it already.")
+    expect(outcome).to_have_text("1 job got this tag, 1 has it already.")
+    expect(dialog.get_by_test_id("bulk-apply")).to_be_disabled()
     dialog.get_by_label("take it off").check()
+    expect(outcome).to_have_text("2 jobs will lose this tag.")
     dialog.get_by_test_id("bulk-apply").click()
-    expect(dialog.get_by_test_id("bulk-result")).to_have_text("2 jobs changed.")
+    expect(outcome).to_have_text("2 jobs lost this tag.")
     row = page.get_by_test_id(f"job-row-{site.wide}")
     expect(row.get_by_label(re.compile("bulk: many"))).to_have_count(0)
+
+
+def test_all_jobs_that_match_are_tagged_together(open_page: OpenPage, site: Site) -> None:
+    tag = [{"type": "bulk", "name": "all of max", "scope": "global"}]
+    assert site.api.post(f"/api/jobs/tag_job/{site.wide}", json=tag).status_code == 200
+    page = open_page("root", "/monitoring/jobs/?cluster=small&user=max")
+    page.get_by_test_id("bulk-open").click()
+    dialog = page.get_by_test_id("dialog-bulk-tags")
+    dialog.get_by_test_id("bulk-tag").select_option(label="bulk: all of max")
+    outcome = dialog.get_by_test_id("bulk-result")
+    expect(outcome).to_have_text("1 job will get this tag.")
+    dialog.get_by_test_id("bulk-apply").click()
+    expect(outcome).to_have_text("1 job got this tag.")
+    page.keyboard.press("Escape")
+    row = page.get_by_test_id(f"job-row-{site.hostile}")
+    expect(row.get_by_label(re.compile("bulk: all of max"))).to_have_count(1)
 
 
 def test_a_tag_gets_another_name(open_page: OpenPage, site: Site) -> None:

@@ -11,7 +11,7 @@ import pytest
 from ccserver.archive import FileArchive
 from ccserver.graphql import view
 from ccserver.graphql.request import Request
-from tests.graphql.graphql_world import GPU, IDS, PRINCIPALS, STEPS, World
+from tests.graphql.graphql_world import GPU, IDS, PRINCIPALS, START, STEPS, World
 
 METRICS = """query($id: ID!, $metrics: [String!], $scopes: [MetricScope!], $resolution: Int) {
   jobMetrics(id: $id, metrics: $metrics, scopes: $scopes, resolution: $resolution) {
@@ -168,3 +168,40 @@ def test_an_abandoned_request_stops(world: World) -> None:
     document = json.loads(b"".join(pieces))
     assert (status, document["data"]) == (200, None)
     assert document["errors"][0]["message"] == "request abandoned"
+
+
+GRID = """query($id: ID!, $metric: String!, $scope: MetricScope!, $cols: Int!) {
+  jobMetricGrid(id: $id, metric: $metric, scope: $scope, cols: $cols) {
+    scope unit { prefix base } rows times values } }"""
+
+
+def grid(world: World, job_id: int, metric: str, scope: str, cols: int) -> Any:
+    variables = {"id": IDS[job_id], "metric": metric, "scope": scope, "cols": cols}
+    return world.data("root", GRID, **variables)["jobMetricGrid"]
+
+
+def test_a_grid_has_a_row_per_host_and_keeps_gaps(world: World) -> None:
+    assert grid(world, 1005, "cpu_load", "node", 10) == {
+        "scope": "node",
+        "unit": {"prefix": "", "base": ""},
+        "rows": ["c01", "c02", "c03", "c04"],
+        "times": [START, START + 60],
+        "values": [[0.2, 8.1], [0.2, None], [0.2, 8.1], [0.2, 8.1]],
+    }
+    [first, second, *_] = grid(world, 1005, "cpu_load", "node", 1)["values"]
+    assert first == pytest.approx([4.15])
+    assert second == pytest.approx([0.2])
+
+
+def test_a_grid_of_components_of_a_running_job(world: World) -> None:
+    found = grid(world, 1004, "flops_any", "hwthread", 6)
+    assert found["rows"] == ["0", "1", "2", "3"]
+    assert [set(row) for row in found["values"]] == [{0.0}, {1.0}, {2.0}, {3.0}]
+    assert len(found["times"]) == len(found["values"][0]) <= 6
+    assert grid(world, 1004, "acc_power", "node", 6)["scope"] == "node"
+
+
+def test_a_grid_is_bounded_and_null_without_curves(world: World) -> None:
+    assert grid(world, 1005, "acc_power", "node", 5) is None
+    answer = world.ask("root", GRID, id=IDS[1005], metric="cpu_load", scope="node", cols=100_000)
+    assert "cols must be from 1 to 2000" in answer["errors"][0]["message"]

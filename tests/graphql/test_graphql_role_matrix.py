@@ -66,6 +66,10 @@ QUERIES: dict[str, tuple[str, Mapping[str, str]]] = {
     "job": ("job(id: $job) { id }", BOBS_JOB),
     "similarJobs": ("similarJobs(id: $job) { id }", BOBS_JOB),
     "jobMetrics": ("jobMetrics(id: $job) { name }", BOBS_JOB),
+    "jobMetricGrid": (
+        'jobMetricGrid(id: $job, metric: "cpu_load", scope: "node", cols: 2) { rows }',
+        BOBS_JOB,
+    ),
     "jobStats": ('jobStats(id: $job, metrics: ["cpu_load"]) { name }', BOBS_JOB),
     "scopedJobStats": ("scopedJobStats(id: $job) { name }", BOBS_JOB),
     "jobs": ("jobs { count }", EVERYBODY),
@@ -104,6 +108,22 @@ MUTATIONS: dict[str, tuple[str, dict[str, Mapping[str, str]]]] = {
     ),
     "removeTagsFromJob": (
         "removeTagsFromJob(job: $job, tagIds: [$tag]) { id }",
+        {
+            "global": only("root", "sue", others=NO_TAG),
+            "admin": only("root", others=NO_TAG),
+            "alice": only("alice", others=NO_TAG),
+        },
+    ),
+    "addTagsToJobs": (
+        "addTagsToJobs(filter: [{dbId: [$job]}], tagIds: [$tag]) { changed }",
+        {
+            "global": only("root", "sue", others=NO_TAG),
+            "admin": only("root", others=NO_TAG),
+            "alice": only("alice", others=NO_TAG),
+        },
+    ),
+    "removeTagsFromJobs": (
+        "removeTagsFromJobs(filter: [{dbId: [$job]}], tagIds: [$tag]) { changed }",
         {
             "global": only("root", "sue", others=NO_TAG),
             "admin": only("root", others=NO_TAG),

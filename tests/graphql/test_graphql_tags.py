@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from tests.graphql.graphql_world import IDS, World
+from ccserver.graphql.resolvers import tags as tag_resolvers
+from ccserver.jobs import tags as tag_repository
+from ccserver.model.job import Tag
+from tests.graphql.graphql_world import IDS, START, World
 
 MD, ODD, BEST = 1, 2, 3  # scopes global, admin, alice
 
@@ -123,3 +128,55 @@ def test_mutations_run_one_after_another(world: World) -> None:
     data = world.data("root", mutation)
     assert list(data) == ["a", "removeTagFromList", "b"]
     assert data["a"]["id"] == 4
+
+
+MANY = """mutation($filter: [JobFilter!]!, $tag: ID!, $dry: Boolean!) {
+  addTagsToJobs(filter: $filter, tagIds: [$tag], dryRun: $dry) { matching affected changed } }"""
+NONE = MANY.replace("addTags", "removeTags").replace("ToJobs", "FromJobs")
+
+
+def change_many(world: World, user: str, text: str, tag: int, **wanted: Any) -> tuple[int, int, int]:
+    variables = {"filter": [wanted.get("filter", {})], "tag": str(tag), "dry": wanted.get("dry", False)}
+    [found] = world.data(user, text, **variables).values()
+    return found["matching"], found["affected"], found["changed"]
+
+
+def test_many_jobs_are_tagged_after_a_look_at_how_many(world: World) -> None:
+    tag = world.site.tags.create(Tag("bulk", "all", "global"), None).id
+    of_alice = {"user": {"eq": "alice"}}
+    assert change_many(world, "sue", MANY, tag, filter=of_alice, dry=True) == (2, 2, 0)
+    assert change_many(world, "sue", MANY, tag, filter={"dbId": [str(IDS[1001])]}) == (1, 1, 1)
+    assert change_many(world, "sue", MANY, tag, filter=of_alice) == (2, 1, 1)
+    assert change_many(world, "sue", MANY, tag, filter=of_alice) == (2, 0, 0)
+    for number in (1001, 1002):
+        one = world.site.jobs.find(IDS[number])
+        assert one is not None
+        assert ("bulk", "all") in {(each.type, each.name) for each in world.site.tags.of_job(one.id)}
+        archived = world.site.archive.load_meta("tc", number, one.start_time)
+        assert ("bulk", "all") in {(each.type, each.name) for each in archived.tags or ()}
+    assert change_many(world, "sue", NONE, tag) == (5, 2, 2)
+    archived = world.site.archive.load_meta("tc", 1001, START)
+    assert ("bulk", "all") not in {(each.type, each.name) for each in archived.tags or ()}
+
+
+def test_many_are_changed_some_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tag_resolvers, "MOST_TAGGED", 3)
+    monkeypatch.setattr(tag_repository, "_BATCH", 2)
+    tag = world.site.tags.create(Tag("bulk", "some", "global"), None).id
+    assert change_many(world, "sue", MANY, tag) == (5, 5, 3)
+    assert change_many(world, "sue", MANY, tag) == (5, 2, 2)
+
+
+def test_only_jobs_one_sees_are_tagged(world: World) -> None:
+    own = world.site.tags.create(Tag("mine", "many", "alice"), None).id
+    assert change_many(world, "alice", MANY, own) == (2, 2, 2)
+    assert world.site.tags.of_job(IDS[1003]) == []
+
+
+def test_a_right_missing_for_one_tag_changes_nothing(world: World) -> None:
+    own = world.site.tags.create(Tag("mine", "one", "alice"), None).id
+    common = world.site.tags.create(Tag("bulk", "common", "global"), None).id
+    text = "mutation($tags: [ID!]!) { addTagsToJobs(filter: [], tagIds: $tags) { changed } }"
+    answer = world.ask("alice", text, tags=[str(own), str(common)])
+    assert "not authorized to add tag" in answer["errors"][0]["message"]
+    assert all(one.id != own for one in world.site.tags.of_job(IDS[1001]))

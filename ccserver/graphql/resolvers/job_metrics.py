@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
+from graphql import GraphQLError
 from strawberry import ID, UNSET, Info
 
 from ccserver.graphql import arguments, outputs
@@ -17,6 +18,7 @@ from ccserver.model.job import Job
 from ccserver.model.metrics import NO_STATISTICS, SCOPES, JobData, Statistics
 
 EVERYTHING = -1
+MOST_COLUMNS = 2000
 
 
 def job_metrics(
@@ -37,6 +39,30 @@ def job_metrics(
         coarsest_resolution(request) if wanted is None else wanted,
     )
     return named_metrics(data, names)
+
+
+def job_metric_grid(info: Info, id: ID, metric: str, scope: MetricScope, cols: int) -> object:
+    """Null where the job has no such curves; of scopes that it lacks, the nearest that it has."""
+    from ccserver.metricdata.grid import grid  # not before: it would load the store's kernels
+
+    request = request_of(info)
+    if not 1 <= cols <= MOST_COLUMNS:
+        raise GraphQLError(f"cols must be from 1 to {MOST_COLUMNS}, not {cols}")
+    job = find_job(request, id)
+    [wanted] = arguments.scopes([scope]) or []
+    by_scope = request.site.metric_data.job_data(job, [metric], [wanted], 0).get(metric)
+    if not by_scope:
+        return None
+    shown = wanted if wanted in by_scope else _coarse_first(by_scope)[-1]
+    data = by_scope[shown]
+    found = grid(data, cols)
+    return outputs.JobMetricGrid(
+        scope=MetricScope(shown),
+        unit=cast(Any, data.unit),
+        rows=found.rows,
+        times=[job.start_time + column * found.step for column in range(found.values.shape[1])],
+        values=cast(Any, found.values),
+    )
 
 
 def job_stats(info: Info, id: ID, metrics: list[str] | None = UNSET) -> object:

@@ -8,10 +8,14 @@ from graphql import GraphQLError
 from strawberry import ID, Info
 
 from ccserver.graphql import arguments
+from ccserver.graphql.inputs import JobFilter
 from ccserver.graphql.request import Request, request_of
 from ccserver.graphql.resolvers.jobs import find_job
 from ccserver.model.job import Tag
 from ccserver.model.user import Principal
+
+MOST_TAGGED = 1000
+"""Jobs changed by one call: each finished one is a record of the archive to write."""
 
 
 def tags(info: Info) -> object:
@@ -50,6 +54,30 @@ def remove_tags_from_job(info: Info, job: ID, tag_ids: list[ID]) -> object:
         return []
     request.site.tags.detach_ids(found, _numbers(tag_ids), editor)
     return request.site.tags.of_job(found.id, editor)
+
+
+def add_tags_to_jobs(info: Info, filter: list[JobFilter], tag_ids: list[ID], dry_run: bool = False) -> object:
+    return _change_many(info, filter, tag_ids, dry_run, attach=True)
+
+
+def remove_tags_from_jobs(
+    info: Info, filter: list[JobFilter], tag_ids: list[ID], dry_run: bool = False
+) -> object:
+    return _change_many(info, filter, tag_ids, dry_run, attach=False)
+
+
+def _change_many(
+    info: Info, filter: list[JobFilter], tag_ids: list[ID], dry_run: bool, *, attach: bool
+) -> object:
+    request = request_of(info)
+    editor = _editor(request, f"{'add' if attach else 'remove'} tag: {' '.join(tag_ids)}")
+    return request.site.tags.change_many(
+        arguments.job_filters(filter),
+        [*_numbers(tag_ids)],
+        editor,
+        attach=attach,
+        most=0 if dry_run else MOST_TAGGED,
+    )
 
 
 def remove_tag_from_list(info: Info, tag_ids: list[ID]) -> object:

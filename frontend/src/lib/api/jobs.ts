@@ -86,17 +86,6 @@ const CountQuery = graphql(`
   }
 `);
 
-const IdsQuery = graphql(`
-  query JobIds($filter: [JobFilter!], $page: PageRequest) {
-    jobs(filter: $filter, page: $page, order: { field: "id", type: "col", order: ASC }) {
-      hasNextPage
-      items {
-        id
-      }
-    }
-  }
-`);
-
 const SimilarQuery = graphql(`
   query SimilarJobs($id: ID!, $limit: Int!, $by: [String!]) {
     similarJobs(id: $id, limit: $limit, by: $by) {
@@ -144,6 +133,17 @@ const MetricsQuery = graphql(`
           max
         }
       }
+    }
+  }
+`);
+
+const GridQuery = graphql(`
+  query JobMetricGrid($id: ID!, $metric: String!, $scope: MetricScope!, $cols: Int!) {
+    jobMetricGrid(id: $id, metric: $metric, scope: $scope, cols: $cols) {
+      scope
+      rows
+      times
+      values
     }
   }
 `);
@@ -199,19 +199,6 @@ export type SimilarJob = ResultOf<typeof SimilarQuery>["similarJobs"][number];
 /** The newest other jobs on the same cluster that agree with this one in everything of `by`. */
 export async function similarJobs(id: number, limit: number, by: string[], signal: AbortSignal): Promise<SimilarJob[]> {
   return (await query(SimilarQuery, { id: String(id), limit, by }, { signal })).similarJobs;
-}
-
-const IDS_PER_PAGE = 500;
-
-/** Database ids of all jobs that match, at most `most`. */
-export async function jobIds(filter: Filter[], most: number): Promise<string[]> {
-  const ids: string[] = [];
-  for (let page = 1; ids.length < most; page += 1) {
-    const { jobs } = await query(IdsQuery, { filter, page: { page, itemsPerPage: IDS_PER_PAGE } }, { fresh: true });
-    ids.push(...jobs.items.map((job) => job.id));
-    if (!jobs.hasNextPage || !jobs.items.length) break;
-  }
-  return ids.slice(0, most);
 }
 
 /** Time series of a job. `resolution` 0 is the native one; otherwise seconds, a multiple of every timestep. */
@@ -293,3 +280,10 @@ export const metaText = (meta: unknown, key: string): string => {
   const value = meta && typeof meta === "object" ? (meta as Record<string, unknown>)[key] : undefined;
   return typeof value === "string" ? value : "";
 };
+
+export type JobGrid = NonNullable<ResultOf<typeof GridQuery>["jobMetricGrid"]>;
+
+/** A metric as a grid of at most `cols` columns: a row per host or component. */
+export async function jobMetricGrid(id: string, metric: string, scope: Scope, cols: number, options: { signal?: AbortSignal; fresh?: boolean } = {}): Promise<JobGrid | null> {
+  return (await query(GridQuery, { id, metric, scope, cols }, options)).jobMetricGrid;
+}

@@ -1,4 +1,5 @@
-import { ApiError, query, queryMany } from "./client";
+import type { Filter } from "../filters/grammar";
+import { query } from "./client";
 import { graphql, type ResultOf } from "./graphql";
 import { send } from "./settings";
 
@@ -46,6 +47,26 @@ const RemoveMutation = graphql(`
   }
 `);
 
+const AddManyMutation = graphql(`
+  mutation AddTagsToMany($filter: [JobFilter!]!, $tagIds: [ID!]!, $dryRun: Boolean!) {
+    addTagsToJobs(filter: $filter, tagIds: $tagIds, dryRun: $dryRun) {
+      matching
+      affected
+      changed
+    }
+  }
+`);
+
+const RemoveManyMutation = graphql(`
+  mutation RemoveTagsFromMany($filter: [JobFilter!]!, $tagIds: [ID!]!, $dryRun: Boolean!) {
+    removeTagsFromJobs(filter: $filter, tagIds: $tagIds, dryRun: $dryRun) {
+      matching
+      affected
+      changed
+    }
+  }
+`);
+
 const DeleteMutation = graphql(`
   mutation DeleteTags($tagIds: [ID!]!) {
     removeTagFromList(tagIds: $tagIds)
@@ -67,17 +88,13 @@ export const addTag = async (job: string, tag: string): Promise<Tag[]> =>
 export const removeTag = async (job: string, tag: string): Promise<Tag[]> =>
   (await query(RemoveMutation, { job, tagIds: [tag] }, FRESH)).removeTagsFromJob;
 
-const TOGETHER = 50; // jobs per request
+/** `affected` jobs lack the tag, or have it where it is taken off; `changed` of them do so no more. */
+export type ManyTagged = ResultOf<typeof AddManyMutation>["addTagsToJobs"];
 
-/** Attaches a tag to many jobs or takes it off; all of them have to lack it, or have it. */
-export async function tagJobs(jobs: string[], tag: string, attach: boolean, onprogress: (done: number) => void): Promise<void> {
-  for (let from = 0; from < jobs.length; from += TOGETHER) {
-    const field = attach ? "addTagsToJob" : "removeTagsFromJob";
-    const parts = jobs.slice(from, from + TOGETHER).map((job, index) => ({ alias: `job${index}`, field, variables: { job: ["ID!", job], tagIds: ["[ID!]!", [tag]] } as const }));
-    const refused = (await queryMany<Tag[]>(parts, attach ? AddMutation : RemoveMutation)).find((answer) => answer.error);
-    if (refused) throw new ApiError("server", refused.error ?? "");
-    onprogress(Math.min(from + TOGETHER, jobs.length));
-  }
+/** Attaches a tag to jobs that match or takes it off, to as many as the server does at once; `dryRun` only counts them. */
+export async function tagMany(filter: Filter[], tag: string, attach: boolean, dryRun: boolean): Promise<ManyTagged> {
+  const variables = { filter, tagIds: [tag], dryRun };
+  return attach ? (await query(AddManyMutation, variables, FRESH)).addTagsToJobs : (await query(RemoveManyMutation, variables, FRESH)).removeTagsFromJobs;
 }
 
 /** Another type and name for a tag; jobs keep it. */
