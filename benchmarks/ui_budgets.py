@@ -51,7 +51,7 @@ OBSERVE = """
         const now = performance.now();
         if (!window.firstContent && document.querySelector(content)) window.firstContent = now;
         if (!window.firstPlot && document.querySelector(plot)) window.firstPlot = now;
-        if (now < 20000) requestAnimationFrame(look);
+        if (now < 20000 && !(window.firstContent && window.firstPlot)) requestAnimationFrame(look);
     }
     requestAnimationFrame(look);
 """
@@ -190,14 +190,14 @@ def first(browser: Browser, site: BusySite, path: str, what: str) -> float:
 
 
 def busy(protocol: CDPSession) -> float:
-    """Seconds that the main thread has worked."""
+    """Seconds of processor time that the main thread has taken; what other processes took does not count."""
     figures = protocol.send("Performance.getMetrics")["metrics"]
     return float(next(one["value"] for one in figures if one["name"] == "TaskDuration"))
 
 
 def protocol_of(page: Page) -> CDPSession:
     protocol = page.context.new_cdp_session(page)
-    protocol.send("Performance.enable")
+    protocol.send("Performance.enable", {"timeDomain": "threadTicks"})
     return protocol
 
 

@@ -218,7 +218,7 @@ def test_diff_21_many_series_still_have_a_tooltip(visit: OpenPage, centre: Centr
     plot.locator(".u-over").hover(position={"x": 90, "y": 60})
     tip = plot.locator(".tip")
     expect(tip).to_contain_text(re.compile(r"a\d+"))
-    expect(tip).to_contain_text("rank")
+    expect(tip).to_contain_text(re.compile(r"rank \d+ of 16; lowest .+, median .+, highest"))
     expect(tip.locator("tr")).to_have_count(3)
 
 

@@ -57,8 +57,28 @@ def test_time_since_the_start_or_of_day(open_page: OpenPage, site: Site) -> None
     expect(tip).to_contain_text(re.compile(r"\d min"))
     page.get_by_test_id("time-axis").select_option("clock")
     area.hover(position={"x": 90, "y": 60})
-    expect(tip).to_contain_text(re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d"))
+    expect(tip).to_contain_text(re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"))
     expect(page).to_have_url(re.compile("time=clock"))
+
+
+def test_a_dragged_zoom_reaches_the_address_once_it_rests(open_page: OpenPage, site: Site) -> None:
+    page = open_page("root", f"/monitoring/job/{site.wide}")
+    box = page.get_by_test_id("zoom-strip").bounding_box()
+    assert box is not None
+    page.evaluate(
+        """() => {
+            const replace = history.replaceState.bind(history);
+            window.replaced = 0;
+            history.replaceState = (...given) => { window.replaced += 1; replace(...given); };
+        }"""
+    )
+    page.mouse.move(box["x"] + 20, box["y"] + 15)
+    page.mouse.down()
+    for step in range(40):
+        page.mouse.move(box["x"] + 100 + 5 * step, box["y"] + 15)
+    page.mouse.up()
+    expect(page).to_have_url(re.compile(r"zoom=\d+-\d+"))
+    assert page.evaluate("() => window.replaced") < 10  # browsers refuse a hundred in half a minute
 
 
 def test_strip_zooms_all_plots_by_mouse_and_keyboard(open_page: OpenPage, site: Site) -> None:

@@ -1,5 +1,5 @@
 /** Numbers, units and times as people read them; the same everywhere. Times in seconds. */
-import { localTime } from "./zone.svelte";
+import { localTime, zoneAbbreviation } from "./zone.svelte";
 
 export interface UnitParts {
   base: string;
@@ -106,6 +106,12 @@ export function roughly(seconds: number): string {
 export function dateTime(seconds: number): string {
   const { day, time } = localTime(seconds);
   return `${day} ${time.slice(0, 5)}`;
+}
+
+/** The same to the second, with the name of the zone: for tooltips and what is read out. */
+export function momentText(seconds: number): string {
+  const { day, time } = localTime(seconds);
+  return `${day} ${time} ${zoneAbbreviation(seconds)}`;
 }
 
 export const clock = (seconds: number): string => localTime(seconds).time;

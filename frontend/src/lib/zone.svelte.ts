@@ -80,3 +80,9 @@ export function fromField(text: string): number {
   // Twice, because the first guess may lie on the other side of a change of the clock.
   return wall - ahead(wall - ahead(wall));
 }
+
+/** "CET", "CEST", "UTC" or "GMT-5": what the zone is called at a point in time. */
+export function zoneAbbreviation(seconds: number): string {
+  const parts = new Intl.DateTimeFormat("en-GB", { timeZone: zone.name, timeZoneName: "short" }).formatToParts(seconds * 1000);
+  return parts.find((part) => part.type === "timeZoneName")?.value ?? zone.name;
+}
