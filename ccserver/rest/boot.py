@@ -52,6 +52,7 @@ def boot_payload(web: Web, principal: Principal, page: str, params: dict[str, st
             for cluster in web.site.clusters.by_name.values()
         ],
         "config": {**config.ui.defaults, **_own_settings(web, principal), **_injected(web)},
+        "defaults": config.ui.defaults,
         "resampling": {
             "minimumPoints": resampling.minimum_points,
             "trigger": resampling.trigger,

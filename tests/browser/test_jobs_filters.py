@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Page, Request, Response, expect
 
 from tests.browser.centre import HOSTILE, ODD_PROJECT, ODD_USER, Centre
 from tests.browser.conftest import OpenPage, enter
@@ -176,9 +177,10 @@ def test_diff_05_order_is_that_of_the_server_and_in_the_address(visit: OpenPage,
         order = {"field": field, "type": kind, "order": "ASC" if up else "DESC"}
         answer = centre.query("root1", text, f=[{"cluster": {"eq": "alpha"}}], o=order)
         wanted = [str(row["jobId"]) for row in answer["jobs"]["items"]]
-        page.get_by_test_id("sort-open").select_option(field)
-        if up:
-            page.get_by_role("button", name="Falling; turn round").click()
+        page.get_by_test_id("sort-open").click()
+        row = page.get_by_test_id(f"sort-row-{field}")
+        row.get_by_label("ascending" if up else "descending").check()
+        page.get_by_test_id("apply").click()
         expect(page).to_have_url(re.compile(f"sort={field}(:|%3A){'asc' if up else 'desc'}"))
         expect(page.locator("[data-testid^=job-row-] .id").first).to_have_text(wanted[0])
         page.wait_for_function(
@@ -188,6 +190,41 @@ def test_diff_05_order_is_that_of_the_server_and_in_the_address(visit: OpenPage,
         )
     page.go_back()
     expect(page).to_have_url(re.compile("sort=energy"))
+
+
+SORTS = [
+    "Start Time (Default)", "Duration", "Number of Nodes", "Number of HWThreads", "Number of Accelerators",
+    "Total Energy", "acc_utilization (avg)", "cpu_load (avg)", "flops_any (avg)", "mem_bw (avg)",
+    "mem_used (avg)",
+]  # fmt: skip
+
+
+def test_the_order_is_chosen_by_keyboard_left_and_reset(visit: OpenPage) -> None:
+    page = visit("root1", "/monitoring/jobs/?page=1")
+    expect(page.locator("[data-testid^=job-row-]").first).to_be_visible()
+    opener, dialog = page.get_by_test_id("sort-open"), page.get_by_test_id("sort-modal")
+    expect(opener).to_have_text("Sorting")
+    page.keyboard.press("s")
+    expect(dialog.locator(".name")).to_have_text(SORTS)
+    chosen = dialog.get_by_label("Start Time (Default), descending")
+    expect(chosen).to_be_checked()
+    chosen.focus()
+    page.keyboard.press("ArrowDown")  # the next of all arrows
+    expect(dialog.get_by_label("Duration, ascending")).to_be_checked()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(opener).to_be_focused()
+    expect(page).not_to_have_url(re.compile("sort="))
+    page.keyboard.press("Enter")
+    dialog.get_by_label("mem_bw (avg), ascending").focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"\?sort=mem_bw_avg(:|%3A)asc$"))
+    expect(opener).to_have_text(re.compile(r"Sorting\s*mem_bw \(avg\), rising"))
+    expect(page.get_by_role("columnheader", name="mem_bw")).to_have_attribute("aria-sort", "ascending")
+    opener.click()
+    dialog.get_by_role("button", name="Reset").click()
+    expect(page).to_have_url(re.compile(r"/monitoring/jobs/$"))
 
 
 def columns(page: Page) -> list[str]:
@@ -226,10 +263,81 @@ def test_columns_are_moved_by_dragging(visit: OpenPage) -> None:
     expect(page.locator("th.metric")).to_have_count(3)
     page.get_by_test_id("metrics-open").click()
     last, first = (page.get_by_test_id(f"metric-row-{name}") for name in ("mem_bw", "cpu_load"))
-    last.drag_to(first)
+    with page.expect_response(
+        lambda answer: saves_columns(answer.request, "mem_bw", "cpu_load", "flops_any")
+    ):
+        last.drag_to(first)
     expect(page.locator("th.metric").first).to_contain_text("mem_bw")
     assert columns(page) == ["mem_bw", "cpu_load", "flops_any"]
     expect(page).to_have_url(re.compile("metrics=mem_bw(,|%2C)cpu_load(,|%2C)flops_any"))
+    page.reload()
+    expect(page.locator("th.metric").first).to_contain_text("mem_bw")
+    elsewhere = visit("manny", "/monitoring/jobs/?density=compact")
+    expect(elsewhere.locator("th.metric").first).to_contain_text("mem_bw")
+    assert columns(elsewhere) == ["mem_bw", "cpu_load", "flops_any"]
+    elsewhere.get_by_test_id("metrics-open").click()
+    with elsewhere.expect_response(saves_setting("metricConfig_jobListMetrics", "null")):
+        elsewhere.get_by_test_id("metrics-reset").click()
+    expect(elsewhere.locator("th.metric").first).to_contain_text("cpu_load")
+    assert columns(elsewhere)[:4] == ["cpu_load", "flops_any", "mem_bw", "mem_used"]
+
+
+def saves_setting(name: str, value: str) -> Callable[[Response], bool]:
+    def is_that(answer: Response) -> bool:
+        data = answer.request.post_data or ""
+        return "updateConfiguration" in data and json.loads(data)["variables"] == {
+            "name": name,
+            "value": value,
+        }
+
+    return is_that
+
+
+def test_columns_are_kept_for_the_cluster_and_subcluster_of_the_list(visit: OpenPage) -> None:
+    page = visit("manny", "/monitoring/jobs/?density=compact&cluster=alpha&subCluster=gpu")
+    expect(page.locator("th.metric").last).to_contain_text("acc_utilization")
+    page.get_by_test_id("metrics-open").click()
+    accelerators, load = (
+        page.get_by_test_id(f"metric-row-{name}") for name in ("acc_utilization", "cpu_load")
+    )
+    expect(accelerators.locator(".where")).to_have_text("gpu")
+    expect(load.locator(".where")).to_have_text("main, gpu")
+    for name in ("flops_any", "mem_bw", "mem_used"):
+        page.get_by_test_id(f"metric-row-{name}").get_by_role("checkbox").uncheck()
+    key = "metricConfig_jobListMetrics:alpha:gpu"
+    with page.expect_response(saves_setting(key, '["acc_utilization","cpu_load"]')):
+        accelerators.get_by_role("button", name="Move acc_utilization up").click()
+    elsewhere = visit("manny", "/monitoring/jobs/?density=compact&cluster=alpha&subCluster=gpu")
+    expect(elsewhere.locator("th.metric").first).to_contain_text("acc_utilization")
+    assert columns(elsewhere) == ["acc_utilization", "cpu_load"]
+    go(elsewhere, "density=compact&cluster=alpha")
+    expect(elsewhere.locator("th.metric").first).to_contain_text("cpu_load")
+    assert columns(elsewhere)[:4] == ["cpu_load", "flops_any", "mem_bw", "mem_used"]
+    elsewhere.get_by_test_id("metrics-open").click()
+    expect(elsewhere.get_by_test_id("metric-row-cpu_load").locator(".where")).to_have_text("main, gpu")
+    go(elsewhere, "density=compact")
+    expect(elsewhere.get_by_test_id("metric-row-cpu_load").locator(".where")).to_have_text("alpha, beta")
+    with page.expect_response(saves_setting(key, "null")):
+        page.get_by_test_id("metrics-reset").click()
+    expect(page.locator("th.metric")).to_have_count(5)
+
+
+def test_a_list_without_any_metric_says_so(visit: OpenPage, centre: Centre) -> None:
+    page = visit("manny", "/monitoring/jobs/?cluster=beta&metrics=cpu_load")
+    row = page.locator("[data-testid^=job-row-]").first
+    expect(row.locator("[data-metric=cpu_load]")).to_be_visible()
+    page.get_by_test_id("metrics-open").click()
+    page.get_by_test_id("metric-row-cpu_load").get_by_role("checkbox").uncheck()
+    expect(row.locator("[data-card=unchosen]")).to_have_text("No metrics selected")
+    expect(page).to_have_url(re.compile("metrics=none"))
+    page.reload()
+    expect(row.locator("[data-card=unchosen]")).to_be_visible()
+    expect(page.locator("th.metric")).to_have_text(["Metrics"])
+    go(page, "cluster=beta")  # kept as well
+    expect(row.locator("[data-card=unchosen]")).to_be_visible()
+    page.get_by_test_id("metrics-open").click()
+    page.get_by_test_id("metrics-reset").click()
+    expect(row.locator("[data-metric=cpu_load]")).to_be_visible()
 
 
 def test_diff_07_continuous_scroll_shows_each_job_once(visit: OpenPage, centre: Centre) -> None:

@@ -13,7 +13,7 @@ def test_lost_network_is_said_and_data_comes_back(open_page: OpenPage, site: Sit
     row = page.get_by_test_id(f"job-row-{site.wide}")
     expect(row).to_be_visible()
     page.context.set_offline(True)
-    page.get_by_test_id("sort-open").select_option("duration")
+    page.get_by_role("button", name="State, duration").click()
     expect(page.get_by_test_id("offline")).to_be_visible()
     expect(row).to_be_visible()  # what was there stays
     page.context.set_offline(False)

@@ -1,4 +1,5 @@
 /** What the server put into the page itself: who is logged in, which clusters exist, settings. */
+import { createSubscriber } from "svelte/reactivity";
 
 export interface Boot {
   user: {
@@ -11,6 +12,8 @@ export interface Boot {
   };
   clusters: { name: string; subClusters: string[]; partitions: string[] }[];
   config: Record<string, unknown>;
+  /** What the site sets; it holds where somebody chose nothing. */
+  defaults: Record<string, unknown>;
   resampling: { minimumPoints: number; trigger: number; resolutions: number[] } | null;
   version: { version: string; hash: string; buildTime: string };
   notice: string;
@@ -29,6 +32,7 @@ const EMPTY: Boot = {
   user: { username: "", name: "", email: "", roles: [], authLevel: 0, projects: [] },
   clusters: [],
   config: {},
+  defaults: {},
   resampling: null,
   version: { version: "", hash: "", buildTime: "" },
   notice: "",
@@ -61,15 +65,38 @@ export const seesStatus = (): boolean =>
 
 export const hasFeature = (name: string): boolean => boot.features.includes(name);
 
-/** A setting under its most specific key: `<key>:<cluster>:<sub>`, `<key>:<cluster>`, `<key>`. */
+let announce = (): void => undefined;
+const watch = createSubscriber((update) => {
+  announce = update;
+  return () => (announce = () => undefined);
+});
+
+/** The keys of a setting, the most specific one first: `<key>:<cluster>:<sub>`, `<key>:<cluster>`, `<key>`. */
+function keysOf(key: string, cluster = "", subCluster = ""): string[] {
+  const keys = cluster ? [`${key}:${cluster}`, key] : [key];
+  return cluster && subCluster ? [`${key}:${cluster}:${subCluster}`, ...keys] : keys;
+}
+
+const given = (value: unknown): boolean => value !== undefined && value !== null;
+
+/** A setting under its most specific key that has a value; what shows it follows when it changes. */
 export function setting<T>(key: string, fallback: T, cluster = "", subCluster = ""): T {
-  const keys = [
-    cluster && subCluster ? `${key}:${cluster}:${subCluster}` : "",
-    cluster ? `${key}:${cluster}` : "",
-    key,
-  ];
-  for (const candidate of keys) {
-    if (candidate && candidate in boot.config) return boot.config[candidate] as T;
-  }
-  return fallback;
+  watch();
+  const found = keysOf(key, cluster, subCluster).find((name) => given(boot.config[name]));
+  return found === undefined ? fallback : (boot.config[found] as T);
+}
+
+/** The key under which a choice for this place is kept. */
+export const settingKey = (key: string, cluster = "", subCluster = ""): string => keysOf(key, cluster, subCluster)[0] ?? key;
+
+/** The keys of a setting under which somebody chose something else than the site. */
+export function ownKeys(key: string, cluster = "", subCluster = ""): string[] {
+  watch();
+  return keysOf(key, cluster, subCluster).filter((name) => given(boot.config[name]) && JSON.stringify(boot.config[name]) !== JSON.stringify(boot.defaults[name]));
+}
+
+/** Notes a setting that was stored; null gives it back to the site. */
+export function noteSetting(name: string, value: unknown): void {
+  boot.config[name] = value ?? boot.defaults[name];
+  announce();
 }

@@ -1,5 +1,5 @@
 /** Settings of oneself and what administrators change; plain HTTP routes besides one mutation. */
-import { boot } from "./boot";
+import { boot, noteSetting } from "./boot";
 import { ApiError, query } from "./client";
 import { graphql } from "./graphql";
 import { session } from "./session.svelte";
@@ -13,13 +13,13 @@ const UpdateMutation = graphql(`
 let saving: Promise<unknown> = Promise.resolve();
 
 /**
- * Stores one setting of the caller; it holds at once in this page and everywhere from the next load on.
+ * Stores one setting of the caller, null for that of the site; it holds at once in this page and everywhere from the next load on.
  * One after the other: of two quick changes the later one stays.
  */
 export function saveSetting(name: string, value: unknown): Promise<void> {
   const save = async (): Promise<void> => {
     await query(UpdateMutation, { name, value: JSON.stringify(value) }, { fresh: true });
-    boot.config[name] = value;
+    noteSetting(name, value);
   };
   const saved = saving.then(save, save);
   saving = saved;
