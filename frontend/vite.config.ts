@@ -42,6 +42,16 @@ function limitInitialScripts(): Plugin {
   };
 }
 
+/**
+ * Few files instead of many small ones, which would queue for a connection: what most views share comes with the
+ * first script, plots and the parts of a job in one piece each; views and dialogs come when they are needed.
+ */
+function chunkOf(id: string): string | undefined {
+  if (/\/src\/lib\/(api|ui)\/|\/src\/lib\/[^/]+\.ts$|\/plots\/(Sparkline|LevelMark|palette|look|schemes|levels)\b|\/jobs\/(StateBadge|footprint|share)\b/.test(id)) return "shared";
+  if (/\/src\/lib\/plots\/|\/node_modules\/uplot\//.test(id)) return "plots";
+  return undefined;
+}
+
 export default defineConfig({
   plugins: [svelte(), themeBeforeFirstPaint(), limitInitialScripts()],
   resolve: { alias: { $lib: new URL("./src/lib", import.meta.url).pathname } },
@@ -51,10 +61,10 @@ export default defineConfig({
     emptyOutDir: true,
     target: "es2022",
     assetsInlineLimit: 0, // the content security policy allows no data: scripts, keep everything a file
+    manifest: true, // tells the server which files a view needs
     rollupOptions: {
       input: { index: "index.html", login: "login.html", message: "message.html", playground: "playground.html" },
-      // What most views share comes with the first script, in one piece; drawing and views come when needed.
-      output: { manualChunks: (id) => (/\/src\/lib\/(api|ui)\/|\/src\/lib\/[^/]+\.ts$/.test(id) ? "shared" : undefined) },
+      output: { manualChunks: chunkOf },
     },
   },
 });

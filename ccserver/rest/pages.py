@@ -18,7 +18,7 @@ from ccserver.jobs.filters import JobFilter, StringInput
 from ccserver.model.user import ROLES, Principal
 from ccserver.rest.answers import html_answer, text_answer
 from ccserver.rest.boot import boot_payload
-from ccserver.rest.templates import inline_json
+from ccserver.rest.templates import inline_json, preloads
 from ccserver.rest.web import Call, Routes, Web
 from ccserver.site import Site
 
@@ -172,11 +172,14 @@ def _render_shell(web: Web, principal: Principal, page: _Page, parts: Mapping[st
         return not_found(web)
     title = page.title.format(**parts)
     boot = boot_payload(web, principal, page.name, dict(parts))
-    return page_answer(
+    response = page_answer(
         web.templates.render(
             "index.html", title=f"{title} - {PRODUCT}" if title else PRODUCT, boot=inline_json(boot)
         )
     )
+    if links := preloads(page.name):
+        response.headers["Link"] = links
+    return response
 
 
 def page_answer(text: str, status: int = 200) -> Response:

@@ -33,6 +33,39 @@ def web_build() -> dict[str, str]:
     return {"hash": stamp.read_text().strip(), "buildTime": f"{built:%Y-%m-%d %H:%M} UTC"}
 
 
+@functools.cache
+def preloads(view: str) -> str:
+    """
+    Value of a `Link` header (RFC 8288) that names the scripts and styles of a view, so that a browser asks
+    for them while the first script is still on its way; empty before a build. `view` is the name of a page.
+    """
+    manifest = WEB / ".vite" / "manifest.json"
+    if not manifest.is_file():
+        return ""
+    chunks = orjson.loads(manifest.read_bytes())
+    route = _ROUTES.get(view, view[:1].upper() + view[1:])
+    first = _with_imports(chunks, "index.html")
+    wanted = [chunk for chunk in _with_imports(chunks, f"src/routes/{route}.svelte") if chunk not in first]
+    styles = [style for chunk in wanted for style in chunks[chunk].get("css", [])]
+    links = [f"</{chunks[chunk]['file']}>; rel=modulepreload; crossorigin" for chunk in wanted]
+    return ", ".join([*links, *(f"</{style}>; rel=preload; as=style; crossorigin" for style in styles)])
+
+
+_ROUTES = {"config": "Settings"}  # pages whose view has another name
+
+
+def _with_imports(chunks: Mapping[str, Any], name: str) -> list[str]:
+    """Keys of a chunk and of everything it imports at once; none for a chunk that does not exist."""
+    found: list[str] = []
+    waiting = [name]
+    while waiting:
+        key = waiting.pop()
+        if key in chunks and key not in found:
+            found.append(key)
+            waiting += chunks[key].get("imports", [])
+    return found
+
+
 class Templates:
     """Renders index.html, login.html and message.html; `overrides` are texts of templates by name."""
 

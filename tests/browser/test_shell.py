@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -171,3 +172,21 @@ def test_search_without_a_result_tells_nothing_about_others(visit: OpenPage, cen
     page.get_by_test_id("search").fill("5008")  # a job of bob
     page.get_by_test_id("search").press("Enter")
     expect(page.get_by_test_id("count")).to_have_text("0 jobs")
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/config", "/monitoring/tags/", "/monitoring/systems/alpha", "/monitoring/logs"]
+)
+def test_a_page_names_the_files_of_its_view_in_its_head(visit: OpenPage, centre: Centre, path: str) -> None:
+    """They are on their way before the first script has run, and none comes twice."""
+    page = visit("root1", "/imprint")
+    asked: list[str] = []
+    page.on("request", lambda one: asked.append(urlsplit(one.url).path))
+    with page.expect_response(lambda one: urlsplit(one.url).path == path) as answer:
+        page.goto(centre.server.url + path)
+    named = re.findall(r"<(/assets/[^>]+)>", answer.value.headers["link"])
+    expect(page.locator("main h1")).to_be_visible()
+    assert named
+    assert {name: asked.count(name) for name in named} == dict.fromkeys(named, 1)
+    for name in named:
+        assert page.request.get(centre.server.url + name).status == 200
