@@ -87,6 +87,83 @@ def test_tables_of_the_details_are_those_of_the_server(visit: OpenPage, centre: 
         expect(row.get_by_role("cell").first).to_have_text(str(user["totalJobs"]))
 
 
+def test_numbers_open_the_lists_they_count(visit: OpenPage, centre: Centre) -> None:
+    page = visit("root1", "/monitoring/status/alpha")
+    panel = page.get_by_test_id("panel-cluster")
+    expect(panel.locator("dd").first).to_have_text("1")
+    for name in PANELS:
+        expect(page.get_by_test_id(f"panel-{name}")).to_have_attribute("data-state", "ready")
+    unlinked = page.get_by_test_id("panel-cluster").evaluate(
+        "panel => [...panel.querySelectorAll('dd, li strong')].filter(one => !one.querySelector('a')).length"
+    )
+    assert unlinked == 0
+    for tile in page.get_by_test_id("panel-summary").locator(".big").all():
+        expect(tile.locator("a").first).to_be_visible()
+
+    def opens(text: str | re.Pattern[str], address: str) -> None:
+        page.goto(f"{centre.url}/monitoring/status/alpha")
+        link = panel.get_by_role("link", name=text, exact=True).first
+        expect(link).to_be_visible()
+        link.click()
+        expect(page).to_have_url(re.compile(address))
+
+    opens("1", r"/monitoring/jobs/\?cluster=alpha&state=running$")
+    expect(page.get_by_test_id("count")).to_have_text("1 job")
+    opens(re.compile(r"^\d+ free$"), r"/monitoring/systems/list/alpha\?sort=jobs%3Aasc")
+    expect(page.get_by_test_id("count")).to_have_text("44 nodes")
+    opens("32", r"/monitoring/jobs/\?cluster=alpha&state=running&sort=numHwthreads%3Adesc")
+    expect(page.get_by_test_id("count")).to_have_text("1 job")
+    page.goto(f"{centre.url}/monitoring/status/alpha")
+    whole = page.get_by_test_id("plot-projects").locator("svg[data-plot] path")
+    assert whole.evaluate("path => path.getBBox().width") > 90  # the only project has the whole circle
+    row = page.get_by_test_id("panel-projects").get_by_role("row").filter(has_text="proj01")
+    row.get_by_role("link", name="proj01").click()
+    expect(page).to_have_url(re.compile("project=proj01&projectMatch=eq"))
+    expect(page.get_by_test_id("count")).to_have_text("1 job")
+
+
+def test_free_parts_of_shared_nodes_are_told(visit: OpenPage, centre: Centre) -> None:
+    page = visit("root1", "/monitoring/status/beta")
+    line = page.get_by_test_id("free-parts")
+    expect(line).to_have_text("No node with jobs has room for more.")
+    job = centre.start(
+        7201, ["b6"], startTime=centre.now - 4000, shared="multi_user", numHwthreads=3,
+        resources=[{"hostname": "b6", "hwthreads": [0, 1, 7]}],
+    )  # fmt: skip
+    try:
+        text = '{ freeResources(cluster: "beta") { subCluster nodes cores accelerators memory } }'
+        assert centre.query("root1", text)["freeResources"] == [
+            {"subCluster": "small", "nodes": 1, "cores": 5, "accelerators": 0, "memory": None}
+        ]
+        page.reload()
+        expect(line).to_have_text("On 1 shared node there is room for 5 cores.")
+        page.goto(f"{centre.url}/monitoring/status/detail/beta")
+        card = page.get_by_test_id("panel-card-small")
+        expect(card.get_by_test_id("free-parts")).to_have_text("On 1 shared node there is room for 5 cores.")
+        expect(card.get_by_test_id("use-Cores")).to_contain_text("3 of 64 in use, 61 free")
+    finally:
+        assert centre.api.delete(f"/api/jobs/delete_job/{job}").status_code == 200
+
+
+def test_details_have_a_pace_of_their_own(visit: OpenPage, centre: Centre) -> None:
+    page = visit("root1", "/monitoring/tags/")
+    page.clock.install()
+    page.goto(f"{centre.url}/monitoring/status/detail/beta?tab=metrics")
+    refresher = page.get_by_test_id("refresher")
+    expect(refresher).to_have_value("120")
+    expect(refresher.locator("option:checked")).to_have_text("Two Minutes")
+    expect(page.get_by_test_id("panel-health")).not_to_have_attribute("data-state", "loading")
+
+    def asks(request: Request) -> bool:
+        return "NodeStates" in (request.post_data or "")
+
+    with page.expect_request(asks):
+        page.clock.run_for(121_000)
+    refresher.select_option("0")
+    with page.expect_request(asks):
+        page.get_by_test_id("refresh").click()
+
+
 def test_home_counts_what_the_viewer_may_see(visit: OpenPage, centre: Centre) -> None:
     for role in ("alice", "root1"):
         page = visit(role, "/")

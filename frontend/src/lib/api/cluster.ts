@@ -61,6 +61,23 @@ const RunningQuery = graphql(`
   }
 `);
 
+const SubClustersQuery = graphql(`
+  query SubClusters($cluster: String!, $running: [JobFilter!]) {
+    jobsStatistics(filter: $running, groupBy: SUBCLUSTER) {
+      id
+      totalCores
+      totalAccs
+    }
+    freeResources(cluster: $cluster) {
+      subCluster
+      nodes
+      cores
+      accelerators
+      memory
+    }
+  }
+`);
+
 export type ClusterSeries = ResultOf<typeof SeriesQuery>["clusterMetrics"];
 export type RunningJob = ResultOf<typeof RunningQuery>["jobsMetricStats"][number];
 
@@ -95,6 +112,22 @@ export function readNow(answer: NowAnswer): ClusterNow {
     // The list goes on with states of health; here it is about what the scheduler does.
     states: new Map(answer.nodeStates.filter((item) => SCHEDULER_STATES.has(item.state)).map((item) => [item.state, item.count])),
   };
+}
+
+/** What is left on nodes that jobs share; memory in MB, null where the scheduler says nothing of it. */
+export type FreeParts = Omit<ResultOf<typeof SubClustersQuery>["freeResources"][number], "subCluster">;
+
+export interface SubClusterUse {
+  cores: number;
+  accelerators: number;
+  free: FreeParts;
+}
+
+/** Cores and accelerators of running jobs and what is free beside them, by subcluster. */
+export async function subClusterUse(cluster: string, signal: AbortSignal): Promise<Map<string, SubClusterUse>> {
+  const answer = await query(SubClustersQuery, { cluster, running: running(cluster) }, { signal, fresh: true });
+  const used = new Map(answer.jobsStatistics.map((item) => [item.id, item]));
+  return new Map(answer.freeResources.map(({ subCluster, ...free }) => [subCluster, { cores: used.get(subCluster)?.totalCores ?? 0, accelerators: used.get(subCluster)?.totalAccs ?? 0, free }]));
 }
 
 export async function clusterSeries(cluster: string, metrics: string[], hours: number, signal: AbortSignal): Promise<{ from: number; data: ClusterSeries }> {

@@ -1,5 +1,5 @@
 /** What a cluster has and how much of it is in use; one place, so that all pages say the same. */
-import type { ClusterNow } from "../api/cluster";
+import type { ClusterNow, FreeParts } from "../api/cluster";
 import type { SubCluster } from "../api/site";
 
 export interface Capacity {
@@ -24,7 +24,43 @@ export interface Use {
   of: number;
   /** Neither used nor free: down, reserved. */
   away: number;
+  /** The lists behind the numbers. */
+  links?: { used: string; free?: string; away?: string };
 }
+
+/** The lists of jobs and nodes behind the numbers of a cluster or a part of it. */
+export function linksOf(cluster: string, subCluster = ""): { nodes: (search: Record<string, string>) => string; jobs: (search: Record<string, string>) => string } {
+  const list = `/monitoring/systems/list/${encodeURIComponent(cluster)}${subCluster ? `/${encodeURIComponent(subCluster)}` : ""}`;
+  return {
+    nodes: (search) => `${list}?${new URLSearchParams(search).toString()}`,
+    jobs: (search) => `/monitoring/jobs/?${new URLSearchParams({ cluster, ...(subCluster ? { subCluster } : {}), state: "running", ...search }).toString()}`,
+  };
+}
+
+/** The same rows with links for those who may follow them. */
+export function linked(rows: Use[], cluster: string, subCluster = ""): Use[] {
+  const { nodes, jobs } = linksOf(cluster, subCluster);
+  const links: Record<string, Use["links"]> = {
+    Nodes: { used: nodes({ sort: "jobs:desc" }), free: nodes({ sort: "jobs:asc" }), away: nodes({ state: "down" }) },
+    Cores: { used: jobs({ sort: "numHwthreads:desc" }), free: nodes({ sort: "jobs:asc" }) },
+    GPUs: { used: jobs({ numAccelerators: "morethan-1" }), free: nodes({ sort: "jobs:asc" }) },
+  };
+  return rows.map((row) => {
+    const found = links[row.label];
+    return found ? { ...row, links: found } : row;
+  });
+}
+
+export const sumOfFree = (parts: FreeParts[]): FreeParts =>
+  parts.reduce(
+    (sum, part) => ({
+      nodes: sum.nodes + part.nodes,
+      cores: sum.cores + part.cores,
+      accelerators: sum.accelerators + part.accelerators,
+      memory: part.memory === null ? sum.memory : (sum.memory ?? 0) + part.memory,
+    }),
+    { nodes: 0, cores: 0, accelerators: 0, memory: null },
+  );
 
 /** In use, free and neither, for nodes, cores and accelerators. */
 export function useOf(now: ClusterNow, subs: SubCluster[], allocated: number): Use[] {
