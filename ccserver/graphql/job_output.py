@@ -15,8 +15,10 @@ from ccserver.graphql.outputs import (
     FootprintValue,
     Hint,
     JobLinkResultList,
+    MetricFootprints,
     Resource,
     Tag,
+    TimeWeights,
     User,
 )
 from ccserver.graphql.resolvers import job_fields
@@ -61,3 +63,10 @@ class JobResultList:
     limit: int | None
     count: int | None
     has_next_page: bool | None
+
+
+@strawberry.type
+class Footprints:
+    time_weights: TimeWeights
+    metrics: list[MetricFootprints]
+    jobs: list[Job]

@@ -240,12 +240,6 @@ class JobMetricGrid:
     values: list[list[NullableFloat]]
 
 
-@strawberry.type
-class Footprints:
-    time_weights: TimeWeights
-    metrics: list[MetricFootprints]
-
-
 # Jobs; `Job` itself is in job_output.py
 
 
@@ -285,6 +279,17 @@ class JobLinkResultList:
 
 
 # Statistics over jobs
+
+
+@strawberry.type
+class FootprintTrend:
+    """Means of a stored footprint value and the number of jobs that have one, per period."""
+
+    metric: str
+    stat: str
+    unit: Unit
+    means: list[NullableFloat]
+    jobs: list[int]
 
 
 @strawberry.type

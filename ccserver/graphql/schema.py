@@ -12,7 +12,7 @@ from strawberry.schema.config import StrawberryConfig
 
 from ccserver.graphql import outputs, resolvers, scalars
 from ccserver.graphql.fields import resolved_by
-from ccserver.graphql.job_output import Job, JobResultList
+from ccserver.graphql.job_output import Footprints, Job, JobResultList
 
 
 @strawberry.type
@@ -39,8 +39,9 @@ class Query:
     jobs: JobResultList = resolved_by(resolvers.jobs.jobs)
     jobs_statistics: list[outputs.JobsStatistics] = resolved_by(resolvers.statistics.jobs_statistics)
     jobs_metric_stats: list[outputs.JobStats] = resolved_by(resolvers.job_metrics.jobs_metric_stats)
-    jobs_footprints: outputs.Footprints | None = resolved_by(resolvers.analysis.jobs_footprints)
+    jobs_footprints: Footprints | None = resolved_by(resolvers.analysis.jobs_footprints)
     roofline_heatmap: list[list[float]] = resolved_by(resolvers.analysis.roofline_heatmap)
+    footprint_trend: list[outputs.FootprintTrend] = resolved_by(resolvers.statistics.footprint_trend)
     node_metrics: list[outputs.NodeMetrics] = resolved_by(resolvers.node_metrics.node_metrics)
     node_metrics_list: outputs.NodesResultList = resolved_by(resolvers.node_metrics.node_metrics_list)
     cluster_metrics: outputs.ClusterMetrics = resolved_by(resolvers.node_metrics.cluster_metrics)

@@ -687,6 +687,17 @@ class JobRepository:
                 connection, matching(filters, viewer, self.clock()), key, peak, bins
             )
 
+    def footprint_trend(
+        self,
+        filters: Iterable[JobFilter] | None,
+        viewer: Principal | None,
+        keys: Sequence[str],
+        edges: Sequence[int],
+    ) -> Sequence[Sequence[tuple[float, int]]]:
+        """Sum and number of stored footprint values per key and period between two `edges`."""
+        with self.database.read() as connection:
+            return stats.footprint_trend(connection, matching(filters, viewer, self.clock()), keys, edges)
+
     def _from_columns(
         self, filters: Sequence[JobFilter], viewer: Principal | None, ask: Callable[[Selection], Found]
     ) -> Found | None:

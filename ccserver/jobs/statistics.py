@@ -183,6 +183,37 @@ def footprint_histogram(
     return counts
 
 
+def footprint_trend(
+    connection: Connection, condition: Condition, keys: Sequence[str], edges: Sequence[int]
+) -> list[list[tuple[float, int]]]:
+    """Per key and period: sum of the stored footprint values of the jobs that have one, and their number.
+
+    A job belongs to the period in which it started; period `i` is from `edges[i]` (unix seconds, rising) up
+    to but without `edges[i + 1]`.
+    """
+    found = [[(0.0, 0)] * (len(edges) - 1) for _ in keys]
+    values = [footprint_value(key) for key in keys]
+    period = _period(edges, 0, len(edges) - 1).label("period")
+    query = (
+        select(period, *(part for value in values for part in (func.sum(value), func.count(value))))
+        .where(and_(condition, job.c.start_time >= edges[0], job.c.start_time < edges[-1]))
+        .group_by(literal_column("period"))
+    )
+    for index, *parts in connection.execute(query):
+        for row, total, count in zip(found, parts[::2], parts[1::2], strict=True):
+            row[index] = (float(total or 0), count)
+    return found
+
+
+def _period(edges: Sequence[int], low: int, high: int) -> ColumnElement[int]:
+    """Which of the periods `low` up to `high` a job started in; halved, for a year has many weeks."""
+    if high - low == 1:
+        return literal_column(str(low), Integer)
+    middle = (low + high) // 2
+    earlier = job.c.start_time < edges[middle]
+    return case((earlier, _period(edges, low, middle)), else_=_period(edges, middle, high))
+
+
 def _duration(now: int) -> ColumnElement[int]:
     return case((in_state("running"), now - job.c.start_time), else_=job.c.duration)
 

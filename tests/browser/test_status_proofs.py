@@ -175,7 +175,7 @@ def test_home_counts_what_the_viewer_may_see(visit: OpenPage, centre: Centre) ->
             expect(all_jobs).to_have_text(re.compile(rf"^{everything:,}$".replace(",", r"\s?")))
             expect(
                 main.locator(f"a[href='/monitoring/jobs/?cluster={cluster}&state=running']").first
-            ).to_have_text(str(running))
+            ).to_have_text(f"{running} job{'' if running == 1 else 's'}")
         for name in ("Status View", "System View"):
             expect(main.get_by_role("link", name=name)).to_have_count(2 if role == "root1" else 0)
     assert centre.count("alice", []) < centre.count("root1", [])

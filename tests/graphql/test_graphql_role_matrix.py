@@ -76,6 +76,10 @@ QUERIES: dict[str, tuple[str, Mapping[str, str]]] = {
     "jobsStatistics": ("jobsStatistics { totalJobs }", EVERYBODY),
     "jobsMetricStats": ("jobsMetricStats { id }", EVERYBODY),
     "jobsFootprints": ('jobsFootprints(metrics: ["cpu_load"]) { metrics { data } }', EVERYBODY),
+    "footprintTrend": (
+        'footprintTrend(metrics: ["cpu_load"], edges: [0, 1]) { means }',
+        EVERYBODY,
+    ),
     "rooflineHeatmap": (f"rooflineHeatmap(filter: [], {ROOFLINE})", EVERYBODY),
     "nodeMetrics": (f'nodeMetrics(cluster: "tc", {WINDOW}) {{ host }}', STAFF_ONLY),
     "nodeMetricsList": (

@@ -30,7 +30,7 @@ LISTS = {
     "jobs": "jobs { count items { jobId } }",
     "jobsStatistics": "jobsStatistics { totalJobs }",
     "jobsMetricStats": "jobsMetricStats { jobId }",
-    "jobsFootprints": "jobsFootprints(metrics: []) { timeWeights { nodeHours } }",
+    "jobsFootprints": "jobsFootprints(metrics: []) { jobs { jobId } timeWeights { nodeHours } }",
 }
 
 

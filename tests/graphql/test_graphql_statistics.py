@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from ccserver.graphql.resolvers import analysis
 from ccserver.graphql.resolvers.analysis import count_points
 from ccserver.graphql.resolvers.statistics import histogram_points
 from ccserver.model.metrics import JobData, JobMetric, Unit
-from tests.graphql.graphql_world import START, World, job, series, statements
+from tests.graphql.graphql_world import IDS, START, World, job, series, statements
 
 
 def test_totals_and_groups_as_the_contract_shows_them(world: World) -> None:
@@ -148,8 +150,12 @@ def test_tags_are_combined_and_zero_can_be_asked_for(world: World) -> None:
 
 def test_footprints_of_finished_jobs(world: World) -> None:
     query = """{ jobsFootprints(filter: {user: {neq: "bob"}}, metrics: ["flops_any", "cpu_load"]) {
-                 timeWeights { nodeHours accHours coreHours } metrics { metric data } } }"""
+                 jobs { id jobId user } timeWeights { nodeHours accHours coreHours }
+                 metrics { metric data } } }"""
     data = world.data("root", query)["jobsFootprints"]
+    assert [(one["id"], one["jobId"], one["user"]) for one in data["jobs"]] == [
+        (IDS[number], number, user) for number, user in ((1001, "alice"), (1002, "alice"), (1005, "carol"))
+    ]
     assert data["timeWeights"]["nodeHours"] == pytest.approx([3599 / 60, 200 / 60, 1440 * 4])
     assert data["timeWeights"]["coreHours"] == pytest.approx([3599 * 8 / 60, 200 * 8 / 60, 1440 * 32])
     assert data["timeWeights"]["accHours"] == [1.0, 1.0, 1.0]
@@ -157,6 +163,42 @@ def test_footprints_of_finished_jobs(world: World) -> None:
         {"metric": "flops_any", "data": [31.2, None, None]},
         {"metric": "cpu_load", "data": [4.0, None, 7.5]},
     ]
+
+
+TREND = """query($edges: [Int!]!, $f: [JobFilter!]) {
+    footprintTrend(filter: $f, metrics: ["mem_used", "mem_bw", "cpu_load"], edges: $edges) {
+      metric stat unit { prefix base } means jobs } }"""
+
+
+def test_trend_of_footprints_is_the_mean_of_what_started_between_the_edges(world: World) -> None:
+    everything = (
+        "{ jobs(page: {page: 1, itemsPerPage: -1}) { items { startTime footprint { name value } } } }"
+    )
+    jobs = world.data("root", everything)["jobs"]["items"]
+    starts = [int(datetime.fromisoformat(one["startTime"]).timestamp()) for one in jobs]
+    for edges in ([START, START + 1], [0, START + 1, START + 2], [*range(START - 300, START + 4000, 100)]):
+        memory, load = world.data("root", TREND, edges=edges)["footprintTrend"]  # mem_bw has no footprint
+        assert (memory["metric"], memory["stat"], memory["unit"]) == (
+            "mem_used", "max", {"prefix": "G", "base": "B"},
+        )  # fmt: skip
+        for row in (memory, load):
+            for place, (low, high) in enumerate(pairwise(edges)):
+                values = [
+                    entry["value"]
+                    for one, start in zip(jobs, starts, strict=True)
+                    for entry in one["footprint"]
+                    if low <= start < high and entry["name"] == row["metric"]
+                ]
+                assert row["jobs"][place] == len(values)
+                mean = row["means"][place]
+                assert mean == (pytest.approx(np.mean(values), abs=0.01) if values else None)
+    [memory, load] = world.data("alice", TREND, edges=[0, START + 1])["footprintTrend"]
+    assert (memory["jobs"], load["jobs"], load["means"]) == ([1], [1], [4.0])  # only her own
+
+
+@pytest.mark.parametrize("edges", [[], [1], [1, 1], [2, 1], list(range(108))])
+def test_trend_refuses_edges_that_do_not_rise(world: World, edges: list[int]) -> None:
+    assert world.error("root", TREND, edges=edges) == "edges must be from 2 to 107 rising times"
 
 
 def test_roofline_counts_points_of_all_hosts(world: World) -> None:

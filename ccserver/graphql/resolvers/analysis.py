@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -22,6 +23,15 @@ MOST_CELLS = 1_000_000
 FLOPS, BANDWIDTH = "flops_any", "mem_bw"
 
 
+@dataclass(frozen=True, slots=True)
+class JobsFootprints:
+    """A `Footprints`; all lists are parallel to `jobs`."""
+
+    time_weights: outputs.TimeWeights
+    metrics: list[outputs.MetricFootprints]
+    jobs: list[Job]
+
+
 def jobs_footprints(
     info: Info,
     metrics: list[str],
@@ -35,7 +45,9 @@ def jobs_footprints(
         request.check_wanted()
         values[:, column] = averages
     minutes = np.array([job.duration for job in jobs], np.float64) / 60
-    return outputs.Footprints(
+    request.announce(jobs)
+    return JobsFootprints(
+        jobs=jobs,
         time_weights=outputs.TimeWeights(
             node_hours=_numbers(minutes * np.array([job.num_nodes for job in jobs], np.float64)),
             acc_hours=_weights(minutes, [job.num_acc for job in jobs]),

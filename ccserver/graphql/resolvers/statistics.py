@@ -8,8 +8,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 from graphql import GraphQLError
 from strawberry import UNSET, Info
 
@@ -30,6 +32,8 @@ DEFAULT_DURATION_BINS = "1h"
 DEFAULT_METRIC_BINS = 10
 MOST_METRIC_BINS = 1000
 MOST_LIVE_JOBS = 5000
+MOST_EDGES = 107
+"""Two years of weeks."""
 EVERYTHING = -1
 UNMONITORED = (MONITORING_DISABLED, MONITORING_FAILED)
 
@@ -200,6 +204,30 @@ def jobs_statistics(
             metric_bins=_bins(DEFAULT_METRIC_BINS if bins is None else bins),
             open_bin=any(selects(info, "histMetrics", "data", name) for name in ("minF", "maxF")),
         )
+    ]
+
+
+def footprint_trend(
+    info: Info, metrics: list[str], edges: list[int], filter: list[JobFilter] | None = UNSET
+) -> object:
+    """What is kept of each metric in footprints, averaged over the jobs that started between two edges."""
+    request = request_of(info)
+    if not 2 <= len(edges) <= MOST_EDGES or any(b <= a for a, b in pairwise(edges)):
+        raise GraphQLError(f"edges must be from 2 to {MOST_EDGES} rising times")
+    shown = request.site.clusters.global_metrics(restricted=not request.user.sees_restricted_metrics)
+    known = {one.name: one for one in shown if one.footprint}
+    wanted = [known[name] for name in dict.fromkeys(metrics) if name in known]
+    keys = [f"{one.name}_{one.footprint}" for one in wanted]
+    found = request.site.jobs.footprint_trend(arguments.job_filters(filter), request.job_viewer, keys, edges)
+    return [
+        outputs.FootprintTrend(
+            metric=one.name,
+            stat=one.footprint,
+            unit=cast(outputs.Unit, one.unit),
+            means=cast(Any, np.array([total / count if count else np.nan for total, count in row])),
+            jobs=[count for _, count in row],
+        )
+        for one, row in zip(wanted, found, strict=True)
     ]
 
 

@@ -21,6 +21,36 @@ const HintsQuery = graphql(`
 /** What stands out in a job, the gravest first; null where nothing can be said. */
 export type Hints = ResultOf<typeof HintsQuery>["jobs"]["items"][number]["hints"];
 
+const SeveritiesQuery = graphql(`
+  query Severities($ids: [ID!], $page: PageRequest) {
+    jobs(filter: [{ dbId: $ids }], page: $page) {
+      items {
+        id
+        hints {
+          severity
+        }
+      }
+    }
+  }
+`);
+
+/** The gravest hint of a job; "none" where nothing stands out, null where nothing can be said. */
+export type Severity = "critical" | "warning" | "info" | "none" | null;
+
+const MOST_JUDGED = 100; // jobs of one request that the server judges
+
+/** What stands out in many jobs, by their ids; `onpart` hears how many are done. */
+export async function severities(ids: string[], onpart: (done: number) => void, signal: AbortSignal): Promise<Map<string, Severity>> {
+  const found = new Map<string, Severity>(ids.map((id) => [id, null]));
+  for (let from = 0; from < ids.length; from += MOST_JUDGED) {
+    onpart(from);
+    const part = ids.slice(from, from + MOST_JUDGED);
+    const { jobs } = await query(SeveritiesQuery, { ids: part, page: { page: 1, itemsPerPage: part.length } }, { signal, fresh: true });
+    for (const job of jobs.items) found.set(String(job.id), job.hints && ((job.hints[0]?.severity ?? "none") as Severity));
+  }
+  return found;
+}
+
 const MOST = 25; // jobs per request: reading their curves takes time, and the first rows should not wait for all
 const GATHER = 20; // ms
 

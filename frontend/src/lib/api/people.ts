@@ -100,6 +100,12 @@ const RooflineQuery = graphql(`
 const FootprintsQuery = graphql(`
   query Footprints($metrics: [String!]!, $filter: [JobFilter!]) {
     jobsFootprints(metrics: $metrics, filter: $filter, sample: true) {
+      jobs {
+        id
+        jobId
+        user
+        numAcc
+      }
       timeWeights {
         nodeHours
         accHours
@@ -109,6 +115,21 @@ const FootprintsQuery = graphql(`
         metric
         data
       }
+    }
+  }
+`);
+
+const TrendQuery = graphql(`
+  query FootprintTrend($metrics: [String!]!, $filter: [JobFilter!], $edges: [Int!]!) {
+    footprintTrend(metrics: $metrics, filter: $filter, edges: $edges) {
+      metric
+      stat
+      unit {
+        prefix
+        base
+      }
+      means
+      jobs
     }
   }
 `);
@@ -143,6 +164,7 @@ export type ShareGroup = ResultOf<typeof SharesQuery>["jobsStatistics"][number];
 export type Totals = ResultOf<typeof TotalsQuery>["jobsStatistics"][number];
 export type Person = NonNullable<ResultOf<typeof UserQuery>["user"]>;
 export type JobsFootprints = NonNullable<ResultOf<typeof FootprintsQuery>["jobsFootprints"]>;
+export type Trend = ResultOf<typeof TrendQuery>["footprintTrend"][number];
 export type ComparedJob = ResultOf<typeof CompareQuery>["jobsMetricStats"][number];
 
 const options = (signal: AbortSignal | undefined): { signal?: AbortSignal; fresh: boolean } =>
@@ -195,6 +217,11 @@ export async function footprints(metrics: string[], filter: Filter[], signal?: A
   const { jobsFootprints } = await query(FootprintsQuery, { metrics, filter }, options(signal));
   if (!jobsFootprints) throw new ApiError("server", "The server sent no footprints.");
   return jobsFootprints;
+}
+
+/** Means of what is kept of the metrics, over the jobs that started between two edges (unix seconds). */
+export async function footprintTrend(metrics: string[], filter: Filter[], edges: number[], signal?: AbortSignal): Promise<Trend[]> {
+  return (await query(TrendQuery, { metrics, filter, edges }, options(signal))).footprintTrend;
 }
 
 export async function compare(filter: Filter[], metrics: string[], signal?: AbortSignal): Promise<ComparedJob[]> {

@@ -215,6 +215,8 @@ const LABELS: Record<FilterKey, string> = {
 
 export const labelOf = (key: FilterKey): string => LABELS[key];
 
+const FEW_JOBS = 5; // whose ids can be read one by one
+
 const describeRange = (range: Range, say: (value: number) => string): string => {
   if (range.exact !== undefined) return `exactly ${say(range.exact)}`;
   if (!range.from) return `up to ${say(range.to)}`;
@@ -248,6 +250,8 @@ export function describeFilter(key: FilterKey, values: string[], params?: URLSea
           return stat ? `${stat.name} ${describeRange(stat.range, number)}` : text;
         })
         .join(", ");
+    case "dbId":
+      return values.length > FEW_JOBS ? `${values.length} jobs` : values.join(", ");
     case "shared":
       return SHARING[first] ?? first;
     default: {

@@ -2,7 +2,7 @@
 import { coreHours, type BriefJob } from "../api/jobs";
 import type { Site } from "../api/site";
 import { efficiency } from "../jobs/footprint";
-import { localTime } from "../zone.svelte";
+import { fromField, localTime } from "../zone.svelte";
 
 const DAY = 86400;
 const MOST_WEEKS = 53;
@@ -18,6 +18,12 @@ export interface Week {
 const noon = (day: string): number => Date.parse(`${day}T12:00:00Z`) / 1000;
 const dayOf = (seconds: number): string => new Date(seconds * 1000).toISOString().slice(0, 10);
 const monday = (day: string): string => dayOf(noon(day) - ((new Date(noon(day) * 1000).getUTCDay() + 6) % 7) * DAY);
+
+/** Where the weeks of the latest year begin, in unix seconds and the chosen zone; the last one is the end of this week. */
+export function weekEdges(now: number): number[] {
+  const next = noon(monday(localTime(now).day)) + 7 * DAY;
+  return Array.from({ length: MOST_WEEKS + 1 }, (_, index) => fromField(`${dayOf(next - (MOST_WEEKS - index) * 7 * DAY)}T00:00`));
+}
 
 /** Core hours per day in the chosen zone; a job counts on each day it ran on. */
 function hoursPerDay(jobs: BriefJob[], now: number): Map<string, number> {

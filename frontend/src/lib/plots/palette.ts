@@ -60,23 +60,27 @@ export function heatText(fraction: number): string {
   return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 ? "#000000" : "#ffffff";
 }
 
+/** Palettes of shares: first part of the names of their theme colours, and how many there are. */
+const SHARES = { ramp: ["share-", 11], alternative: ["share-alt-", 12], safe: ["share-safe-", 13] } as const;
+export type SharePalette = keyof typeof SHARES;
+
 /** Colours that follow the keys; names of theme colours. Those of `before` stay, whoever comes or goes. */
-export function keyColours(keys: string[], before: Map<string, string>): Map<string, string> {
-  const found = new Map([...before].filter(([key]) => keys.includes(key)));
-  const taken = new Set([...found.values()].map((colour) => Number(colour.slice("share-".length)) - 1));
+export function keyColours(keys: string[], palette: SharePalette, before: Map<string, string>): Map<string, string> {
+  const [prefix, colours] = SHARES[palette];
+  const places = Array.from({ length: colours }, (_, index) => `${prefix}${index + 1}`);
+  const found = new Map([...before].filter(([key, colour]) => keys.includes(key) && places.includes(colour)));
+  const taken = new Set(found.values());
   for (const key of keys.filter((key) => !found.has(key)).sort()) {
     let hash = 0;
     for (let index = 0; index < key.length; index += 1) hash = (hash * 31 + key.charCodeAt(index)) >>> 0;
-    let place = hash % SHARE_COLOURS;
+    let place = hash % colours;
     // Two keys of one plot get two colours while there are enough.
-    for (let tries = 0; taken.has(place) && tries < SHARE_COLOURS; tries += 1) place = (place + 1) % SHARE_COLOURS;
-    taken.add(place);
-    found.set(key, `share-${place + 1}`);
+    for (let tries = 0; taken.has(places[place] ?? "") && tries < colours; tries += 1) place = (place + 1) % colours;
+    taken.add(places[place] ?? "");
+    found.set(key, places[place] ?? "");
   }
   return found;
 }
-
-const SHARE_COLOURS = 13;
 
 const STATE_COLOURS: Record<string, string> = {
   allocated: "state-allocated",
