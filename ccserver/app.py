@@ -292,7 +292,7 @@ async def _serve(
         monitor=monitor,
         overrides=overrides,
     )
-    application = create_application(web, {"/frontend/events": EventStream(hub, access.gate)})
+    application = create_application(web, {"/frontend/events": EventStream(hub, access.gate, site.names)})
     with ExitStack() as threads:
         # Left in reverse order: first no more samples, then no more jobs to archive, then the last tidying.
         if site.store is not None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ccserver.auth.users import UserError, decoded_setting
+from ccserver.pseudonyms import PLAIN, Names, PseudonymBook
 
 if TYPE_CHECKING:
     from ccserver.archive import JobArchive
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ccserver.jobs.taggers import Taggers
     from ccserver.jobs.tags import TagRepository
     from ccserver.metricdata import MetricData
+    from ccserver.model.user import Principal
     from ccserver.nodes import NodeRepository
     from ccstore import MetricStore
 
@@ -40,6 +42,14 @@ class Site:
     nodes: NodeRepository
     life_cycle: JobLifeCycle
     taggers: Taggers
+    _pseudonyms: PseudonymBook = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_pseudonyms", PseudonymBook(self.database, self.clusters))
+
+    def names(self, viewer: Principal | None) -> Names:
+        """How names are shown to the viewer."""
+        return PLAIN if viewer is None else self._pseudonyms.of(viewer.presentation)
 
     def store_setting(self, username: str, key: str, value: str) -> None:
         """One setting of a user as JSON text; raises UserError.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import logging
 import secrets
 import threading
@@ -97,11 +98,12 @@ class Sessions:
         self._serializer: TimedSerializer[str] = URLSafeTimedSerializer(
             key, salt="session", signer_kwargs={"digest_method": hashlib.sha256, "key_derivation": "hmac"}
         )
+        self._key = key
         self.max_age = int(min(max_age, LONGEST_AGE))
         self._projects_of = projects_of
         self._ended = EndedSessions() if ended is None else ended
 
-    def issue(self, principal: Principal) -> str:
+    def issue(self, principal: Principal, *, presentation: bool = False) -> str:
         """A fresh cookie value for somebody who just proved who they are."""
         content: dict[str, Any] = {
             "u": principal.username,
@@ -111,6 +113,8 @@ class Sessions:
             # Two logins within a second must not share their value: ending one would end the other.
             "i": secrets.token_urlsafe(9),
         }
+        if presentation:
+            content["x"] = secrets.token_urlsafe(9)
         if sum(map(len, principal.projects)) <= _ROOM_FOR_PROJECTS:
             content["p"] = list(principal.projects)
         return str(self._serializer.dumps(content))
@@ -143,7 +147,20 @@ class Sessions:
             projects = self._projects_of(username)
         elif not _texts(projects):
             return None
-        return Principal(username, frozenset(roles), tuple(projects), name, source=source)
+        return Principal(
+            username,
+            frozenset(roles),
+            tuple(projects),
+            name,
+            source=source,
+            presentation=self._secret(content.get("x")),
+        )
+
+    def _secret(self, drawn: Any) -> str:
+        """Of a session in presentation mode; known to the server alone, and the same on all replicas."""
+        if not isinstance(drawn, str) or not drawn:
+            return ""
+        return hmac.digest(self._key, f"presentation {drawn}".encode(), "sha256").hex()
 
     def cookie(self, value: str, secure: bool) -> str:
         """`Set-Cookie` header that hands out `value`."""

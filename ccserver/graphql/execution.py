@@ -19,6 +19,7 @@ from graphql import (
     GraphQLError,
     GraphQLList,
     GraphQLObjectType,
+    MiddlewareManager,
     OperationDefinitionNode,
     Undefined,
     get_named_type,
@@ -28,6 +29,7 @@ from graphql.pyutils import Path
 
 from ccserver.auth.users import UserError
 from ccserver.clusters import ClusterError
+from ccserver.graphql import presentation
 from ccserver.graphql.completion import Complete, Completion
 from ccserver.graphql.documents import VALIDATION_FAILED, Prepared
 from ccserver.graphql.encoding import held_array, held_list
@@ -38,6 +40,7 @@ from ccserver.jobs.filters import InvalidOrder, InvisibleJobs
 from ccserver.jobs.repository import InvalidPage
 from ccserver.jobs.tags import TagError
 from ccserver.metricdata import MetricDataError
+from ccserver.pseudonyms import Pseudonyms
 
 PUBLIC_ERRORS = (
     GraphQLError,
@@ -77,14 +80,27 @@ def run(
         operation_name=operation.name.value if operation.name else None,
         is_awaitable=assume_not_awaitable,
         is_async_iterable=assume_not_async_iterable,
+        middleware=_around_resolvers(request),
     )
     if isinstance(executor, list):
         raise RequestError([_variable_error(error) for error in executor])
     result = executor.execute_operation()
     assert isinstance(result, ExecutionResult)
     if result.errors:
-        result.errors = [_without_internals(error) for error in result.errors]
+        names = request.names
+        result.errors = [
+            GraphQLError(names.scrubbed(error.message), error.nodes, path=error.path)
+            if names.hidden
+            else error
+            for error in map(_without_internals, result.errors)
+        ]
     return result
+
+
+def _around_resolvers(request: Request) -> MiddlewareManager | None:
+    if not isinstance(request.names, Pseudonyms):
+        return None
+    return MiddlewareManager(presentation.around(request.names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +198,8 @@ class BulkExecutor(Executor[Any]):
     def _bulk(self, type_: Any, nodes: Any) -> Complete | None:
         """How to complete values of `type_` in bulk; kept by identity, like the plans of field sets."""
         key = (type_, id(nodes))
+        if self.middleware_manager is not None:
+            return None  # what is done in bulk passes by the resolvers
         if key not in self._bulks:
             self._bulks[key] = (nodes, self._completion.completer(type_, nodes))
         return self._bulks[key][1]
@@ -196,11 +214,16 @@ class BulkExecutor(Executor[Any]):
         known = self._plans.get(id(grouped_field_set))
         if known is None:
             plan = [
-                (name, nodes, self._completion.plain_field(parent_type, nodes))
+                (name, nodes, self._plain_field(parent_type, nodes))
                 for name, nodes in grouped_field_set.items()
             ]
             known = self._plans[id(grouped_field_set)] = (grouped_field_set, plan)
         return known[1]
+
+    def _plain_field(self, parent_type: GraphQLObjectType, nodes: Any) -> Complete | None:
+        if self.middleware_manager is not None:
+            return None
+        return self._completion.plain_field(parent_type, nodes)
 
 
 def _variable_error(error: GraphQLError) -> GraphQLError:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ccserver.jobs.repository import JobLink
     from ccserver.model.job import Job, Tag
     from ccserver.model.user import Principal
+    from ccserver.pseudonyms import Names
     from ccserver.site import Site
 
 Key = TypeVar("Key")
@@ -77,6 +78,11 @@ class Request:
         if self.principal is None:
             raise GraphQLError("user context is nil")
         return self.principal
+
+    @property
+    def names(self) -> Names:
+        """How names are shown to whoever asks."""
+        return self.site.names(self.principal)
 
     @property
     def job_viewer(self) -> Principal:

@@ -15,6 +15,8 @@ import trio
 
 from ccserver.auth.guards import Credentials, Gate, Group, Refused
 from ccserver.live.hub import STATUS, Hub, Viewer
+from ccserver.model.user import Principal
+from ccserver.pseudonyms import Kind, Names
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -30,9 +32,10 @@ _HEADERS = [
 
 
 class EventStream:
-    def __init__(self, hub: Hub, gate: Gate) -> None:
+    def __init__(self, hub: Hub, gate: Gate, names: Callable[[Principal], Names]) -> None:
         self._hub = hub
         self._gate = gate
+        self._names = names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] != "GET":
@@ -58,7 +61,7 @@ class EventStream:
         with self._hub.viewer(principal, topics) as viewer:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_cancel_when_gone, receive, nursery.cancel_scope)
-                await _stream(send, viewer, self._hub.shutdown)
+                await _stream(send, viewer, self._hub.shutdown, self._names(principal))
                 nursery.cancel_scope.cancel()
 
 
@@ -68,15 +71,28 @@ async def _cancel_when_gone(receive: Receive, scope: trio.CancelScope) -> None:
     scope.cancel()
 
 
-async def _stream(send: Send, viewer: Viewer, shutdown: trio.Event) -> None:
+async def _stream(send: Send, viewer: Viewer, shutdown: trio.Event, names: Names) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
     await _send(send, b"retry: %d\n\n" % _RETRY)
     while not shutdown.is_set():
         for message in viewer.take() or [b": ping\n\n"]:
-            await _send(send, message)
+            await _send(send, _shown(message, names) if names.hidden else message)
         with trio.move_on_after(_PING):
             await _first(viewer.waiting, shutdown)
     await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _shown(message: bytes, names: Names) -> bytes:
+    """An event with pseudonyms in place of its names."""
+    head, mark, body = message.partition(b"data: ")
+    if not mark:
+        return message
+    data = orjson.loads(body)
+    if "user" in data:
+        data["user"] = names.shown(Kind.USER, data["user"])
+    if "hosts" in data:
+        data["hosts"] = [names.shown(Kind.HOST, host) for host in data["hosts"]]
+    return head + mark + orjson.dumps(data) + b"\n\n"
 
 
 async def _first(*events: trio.Event) -> None:

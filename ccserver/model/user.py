@@ -20,6 +20,8 @@ class Principal:
     name: str = ""
     email: str = ""
     source: int = 0
+    presentation: str = ""
+    """Secret of a session in presentation mode, which shows pseudonyms; empty: names are shown."""
 
     @property
     def level(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -64,7 +65,7 @@ async def dashboard(call: Call, cluster: str) -> Response:
     if cluster not in call.site.clusters.by_name:
         raise HttpError(404, f"unknown cluster: {cluster}")
     body = orjson.dumps({"query": QUERY, "variables": _variables(cluster, int(time.time()))})
-    return await answer_of(call, body, _READER)
+    return await answer_of(call, body, replace(_READER, presentation=call.principal.presentation))
 
 
 def _variables(cluster: str, now: int) -> dict[str, Any]:
@@ -114,6 +115,7 @@ ROUTES = (
             {403: "the caller may not see the status of clusters", 404: "there is no such cluster"},
             query=(Parameter("token", "of a wall display, in place of a session"),),
         ),
+        presentable=True,
     ),
     Route(
         "/config/displays/",

@@ -39,12 +39,13 @@ async def _jobs(call: Call, kind: str) -> Response:
         filters = job_filters(request.args.to_dict(flat=False))
     except InvalidFilter as error:
         raise HttpError(400, f"invalid query parameter value: {error}") from None
-    columns = _columns(call)
+    columns, names = _columns(call), call.names
+    filters = await call.run(names.filters, filters)
     try:
         _count, last = await call.run(call.site.jobs.extent, filters, call.principal)
     except InvisibleJobs as error:
         raise HttpError(422, str(error)) from None
-    jobs = exporter_of(call).jobs(filters, call.principal, -1, -1 if last is None else last)
+    jobs = map(names.job, exporter_of(call).jobs(filters, call.principal, -1, -1 if last is None else last))
     make = sheet.jobs_csv if kind == "csv" else sheet.jobs_json
     return streamed(call.web.exports, lambda: make(jobs, columns), kind, f"jobs.{kind}", {})
 
@@ -75,7 +76,7 @@ async def _metrics(call: Call, id: str, kind: str) -> Response:
         raise HttpError(400, "resolution must be >= 0")
 
     def read() -> JobData:
-        return call.site.metric_data.job_data(job, metrics, scopes or ["node"], resolution)
+        return call.names.data(call.site.metric_data.job_data(job, metrics, scopes or ["node"], resolution))
 
     try:
         data = await call.run(read)
@@ -88,7 +89,7 @@ async def _metrics(call: Call, id: str, kind: str) -> Response:
 
 
 async def whole_job(call: Call, id: str) -> Response:
-    """Everything that is known of a job and was measured of it."""
+    """Everything that is known of a job and was measured of it: much of that is free text."""
     job = await call.run(found_job, call.site, call.principal, path_id(id))
     selection = Selection(_visible_metrics(call, []), None)
     pieces = await call.run(exporter_of(call).json_of_one, job, selection)
@@ -155,9 +156,18 @@ _WHOLE = Operation(
 _LIST, _JOB = "/frontend/export/jobs", "/frontend/export/job/<id>"
 
 ROUTES = (
-    Route(f"{_LIST}.csv", "GET", Group.FRONTEND, jobs_csv, _jobs_operation("csv")),
-    Route(f"{_LIST}.json", "GET", Group.FRONTEND, jobs_json, _jobs_operation("json")),
-    Route(f"{_JOB}/metrics.csv", "GET", Group.FRONTEND, metrics_csv, _metrics_operation("csv")),
-    Route(f"{_JOB}/metrics.json", "GET", Group.FRONTEND, metrics_json_file, _metrics_operation("json")),
+    Route(f"{_LIST}.csv", "GET", Group.FRONTEND, jobs_csv, _jobs_operation("csv"), presentable=True),
+    Route(f"{_LIST}.json", "GET", Group.FRONTEND, jobs_json, _jobs_operation("json"), presentable=True),
+    Route(
+        f"{_JOB}/metrics.csv", "GET", Group.FRONTEND, metrics_csv, _metrics_operation("csv"), presentable=True
+    ),
+    Route(
+        f"{_JOB}/metrics.json",
+        "GET",
+        Group.FRONTEND,
+        metrics_json_file,
+        _metrics_operation("json"),
+        presentable=True,
+    ),
     Route(f"{_JOB}/job.json", "GET", Group.FRONTEND, whole_job, _WHOLE),
 )

@@ -15,7 +15,7 @@ _LARGEST_QUERY = 16 * 1024 * 1024  # bytes
 def register(routes: Routes) -> None:
     # Other methods get an answer in GraphQL's own form, from the view.
     for method in ("POST", "GET"):
-        routes.add("/query", method, Group.PAGES, query)
+        routes.add("/query", method, Group.PAGES, query, presentable=True)
 
 
 async def query(call: Call) -> Response:

@@ -124,4 +124,4 @@ _HEALTH = Operation(
     "How the parts of the service are", {200: listed(_COMPONENT)}, {403: "the caller is no admin"}
 )
 
-ROUTES = (Route("/frontend/health/", "GET", Group.FRONTEND, health, _HEALTH),)
+ROUTES = (Route("/frontend/health/", "GET", Group.FRONTEND, health, _HEALTH, presentable=True),)

@@ -16,6 +16,7 @@ from ccserver.auth.guards import Credentials, Group, Refused
 from ccserver.auth.sessions import clearing_cookie
 from ccserver.jobs.filters import JobFilter, StringInput
 from ccserver.model.user import ROLES, Principal
+from ccserver.pseudonyms import Kind
 from ccserver.rest.answers import html_answer, text_answer
 from ccserver.rest.boot import boot_payload
 from ccserver.rest.templates import inline_json, preloads
@@ -73,6 +74,9 @@ def _known_node(site: Site, _: Principal, parts: Mapping[str, str]) -> bool:
     return cluster is not None and cluster.subcluster_of_host(parts["hostname"]) is not None
 
 
+_NAMED = {"username": Kind.USER, "hostname": Kind.HOST}
+"""Parts of paths that are names."""
+
 _PAGES = (
     _Page("/", "home", "", "anonymous"),
     _Page("/config", "config", "Settings", "anonymous"),
@@ -124,8 +128,8 @@ _PAGES = (
 
 def register(routes: Routes, web: Web) -> None:
     for page in _PAGES:
-        routes.add(page.rule, "GET", page.group, _shell(page))
-    routes.add("/search", "GET", Group.PAGES, search)
+        routes.add(page.rule, "GET", page.group, _shell(page), presentable=True)
+    routes.add("/search", "GET", Group.PAGES, search, presentable=True)
     for name, title, missing in (
         ("imprint", "Imprint", "This site has not published an imprint yet."),
         ("privacy", "Privacy Policy", "This site has not published a privacy policy yet."),
@@ -168,7 +172,9 @@ def _level(principal: Principal) -> int:
 
 
 def _render_shell(web: Web, principal: Principal, page: _Page, parts: Mapping[str, str]) -> Response:
-    if not page.exists(web.site, principal, parts):
+    names = web.site.names(principal)
+    real = {name: names.real(_NAMED[name], part) if name in _NAMED else part for name, part in parts.items()}
+    if not page.exists(web.site, principal, real):
         return not_found(web)
     title = page.title.format(**parts)
     boot = boot_payload(web, principal, page.name, dict(parts))
@@ -307,7 +313,7 @@ def _search_kind(site: Site, principal: Principal, kind: str, value: str) -> str
         case "username" if powerful:
             return "/monitoring/users/?" + urlencode({"user": value, "startTime": _RECENT})
         case "name" if powerful:
-            return _users([account.username for account in site.users.search(value)])
+            return _users(_people(site, principal, value))
         case _:
             return None
 
@@ -315,17 +321,31 @@ def _search_kind(site: Site, principal: Principal, kind: str, value: str) -> str
 def _search_anything(site: Site, principal: Principal, text: str) -> str:
     if _is_number(text):
         return _jobs(jobId=text)
-    if _visible_user(site, principal, {"username": text}):
+    names = site.names(principal)
+    if _visible_user(site, principal, {"username": names.real(Kind.USER, text)}):
         return _user(text)
     if _level(principal) >= _LEVEL["manager"]:
-        named = [account.username for account in site.users.search(text)]
+        named = _people(site, principal, text)
         if len(named) == 1:
             return _user(named[0])
         if users := _users(named):
             return users
-    if site.jobs.count([JobFilter(project=StringInput(eq=text))], principal):
+    project = names.real(Kind.PROJECT, text)
+    if site.jobs.count([JobFilter(project=StringInput(eq=project))], principal):
         return _jobs(projectMatch="eq", project=text)
     return _jobs(startTime=_RECENT, jobName=text)
+
+
+def _people(site: Site, principal: Principal, text: str) -> list[str]:
+    """Usernames of those whose real name contains the text, all as they are shown."""
+    names = site.names(principal)
+    if not names.hidden:
+        return [account.username for account in site.users.search(text)]
+    return [
+        names.shown(Kind.USER, account.username)
+        for account in site.users.list()
+        if account.name and text.lower() in names.shown(Kind.NAME, account.name).lower()
+    ]
 
 
 def _is_number(text: str) -> bool:

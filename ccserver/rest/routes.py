@@ -16,6 +16,7 @@ from ccserver.rest import (
     journal,
     machine,
     metricstore,
+    presenting,
     settings,
     sites,
     suggest,
@@ -38,6 +39,7 @@ TABLE: tuple[Route, ...] = (
     *downloads.ROUTES,
     *views.ROUTES,
     *displays.ROUTES,
+    *presenting.ROUTES,
     *tagging.ROUTES,
     *health.ROUTES,
     *taggers.ROUTES,
@@ -54,7 +56,7 @@ def register(routes: Routes, config: Config, elsewhere: Iterable[str]) -> None:
         if route.offered(config) and route.rule.rstrip("/") not in outside:
             # a fixed name is never taken for an id, whatever the method, whether it is offered or not
             taken = {_last(rule) for rule in rules if _captures(route.rule, rule)}
-            routes.add(route.rule, route.methods, route.group, route.handler, taken)
+            routes.add(route.rule, route.methods, route.group, route.handler, taken, route.presentable)
 
 
 def _captures(pattern: str, rule: str) -> bool:

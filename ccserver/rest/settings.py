@@ -12,6 +12,7 @@ from ccserver.auth.guards import Group
 from ccserver.auth.users import UserError
 from ccserver.model.strict import parse_json, record, text
 from ccserver.model.user import ASSIGNABLE_ROLES, Principal
+from ccserver.pseudonyms import Kind, Names
 from ccserver.rest import documents
 from ccserver.rest.answers import HttpError, json_answer, text_answer
 from ccserver.rest.parsing import decoded
@@ -33,18 +34,18 @@ async def users(call: Call) -> Response:
     _admins_only(call, "fetch a list of users")
     filtered = request.args.get("not-just-user") == "true"
     accounts = await call.run(call.site.users.list, not_just_user=filtered)
-    return json_answer([_members(account) for account in accounts])
+    return json_answer([_members(account, call.names) for account in accounts])
 
 
-def _members(account: Principal) -> dict[str, Any]:
+def _members(account: Principal, names: Names) -> dict[str, Any]:
     return {
-        "username": account.username,
-        "name": account.name,
-        "email": account.email,
+        "username": names.shown(Kind.USER, account.username),
+        "name": names.shown(Kind.NAME, account.name),
+        "email": names.shown(Kind.EMAIL, account.email),
         "roles": sorted(account.roles, key=ASSIGNABLE_ROLES.index)
         if account.roles <= set(ASSIGNABLE_ROLES)
         else sorted(account.roles),
-        "projects": list(account.projects),
+        "projects": [names.shown(Kind.PROJECT, project) for project in account.projects],
         "authType": 0,
         "authSource": 0,
     }
@@ -203,7 +204,7 @@ _NOTICE = Operation(
 
 ROUTES = (
     *(
-        Route(f"{prefix}/{path}", methods, group, handler, operation)
+        Route(f"{prefix}/{path}", methods, group, handler, operation, presentable=methods == "GET")
         for prefix, group in (("/config", Group.CONFIG_API), ("/api", Group.API))
         for path, methods, handler, operation in (
             ("users/", "GET", users, _USERS),

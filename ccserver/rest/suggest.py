@@ -5,7 +5,7 @@ Everything is looked up with the rights of the caller: what is not visible is no
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from urllib.parse import quote, urlencode
@@ -17,6 +17,7 @@ from ccserver.jobs.filters import InvisibleJobs, JobFilter, Order, StringInput, 
 from ccserver.model.job import Job
 from ccserver.model.strict import INT64, TEXT
 from ccserver.model.user import ROLES, Principal
+from ccserver.pseudonyms import Kind, Names, Pseudonyms
 from ccserver.rest.answers import HttpError, json_answer
 from ccserver.rest.parsing import integer
 from ccserver.rest.table import Operation, Parameter, Route, described, listed
@@ -67,18 +68,19 @@ def _found(site: Site, viewer: Principal, text: str, limit: int) -> list[Suggest
 
 
 def _jobs(site: Site, viewer: Principal, text: str) -> Iterator[Suggestion]:
+    names = site.names(viewer)
     if text.isascii() and text.isdigit():
         exact = JobFilter(job_id=StringInput(eq=text))
         starting = JobFilter(job_id=StringInput(starts_with=text), start_time=_RECENT)
         wanted = [exact, starting]
     else:
-        wanted = [JobFilter(job_name=StringInput(contains=text), start_time=_RECENT)]
+        wanted = names.filters([JobFilter(job_name=StringInput(contains=text), start_time=_RECENT)])
     known: set[int] = set()
     for one in wanted:
         for job in site.jobs.list([one], viewer, _NEWEST, 1, _OF_A_KIND, with_metadata=True):
             if job.id not in known:
                 known.add(job.id)
-                yield Suggestion("job", str(job.job_id), _about(job), f"/monitoring/job/{job.id}")
+                yield Suggestion("job", str(job.job_id), _about(names.job(job)), f"/monitoring/job/{job.id}")
 
 
 def _about(job: Job) -> str:
@@ -87,19 +89,35 @@ def _about(job: Job) -> str:
 
 
 def _users(site: Site, viewer: Principal, text: str) -> Iterator[Suggestion]:
-    for account in site.users.find_like(text, _MOST):
+    names = site.names(viewer)
+    for account in _accounts(site, names, text):
         visible = viewer.sees_all_jobs or site.jobs.count(
             [JobFilter(user=StringInput(eq=account.username))], viewer
         )
         if visible:
-            href = "/monitoring/user/" + quote(account.username, safe="")
-            yield Suggestion("user", account.username, account.name, href)
+            username = names.shown(Kind.USER, account.username)
+            href = "/monitoring/user/" + quote(username, safe="")
+            yield Suggestion("user", username, names.shown(Kind.NAME, account.name), href)
+
+
+def _accounts(site: Site, names: Names, text: str) -> Iterable[Principal]:
+    if isinstance(names, Pseudonyms):
+        return site.users.get_many(names.like(Kind.USER, lambda shown: text.lower() in shown)).values()
+    return site.users.find_like(text, _MOST)
 
 
 def _projects(site: Site, viewer: Principal, text: str) -> Iterator[Suggestion]:
-    for project in site.jobs.projects_like(text, viewer, _OF_A_KIND):
+    names = site.names(viewer)
+    for project in _known_projects(site, viewer, names, text):
         query = urlencode({"project": project, "projectMatch": "eq"})
         yield Suggestion("project", project, "its jobs", f"/monitoring/jobs/?{query}")
+
+
+def _known_projects(site: Site, viewer: Principal, names: Names, text: str) -> Iterable[str]:
+    if not isinstance(names, Pseudonyms):
+        return site.jobs.projects_like(text, viewer, _OF_A_KIND)
+    found = names.like(Kind.PROJECT, lambda shown: text.lower() in shown)
+    return (names.shown(Kind.PROJECT, one) for one in found if site.jobs.project_exists(one, viewer))
 
 
 def _tags(site: Site, viewer: Principal, text: str) -> Iterator[Suggestion]:
@@ -110,9 +128,10 @@ def _tags(site: Site, viewer: Principal, text: str) -> Iterator[Suggestion]:
 
 
 def _nodes(site: Site, viewer: Principal, text: str) -> Iterator[Suggestion]:
+    names = site.names(viewer)
     for cluster in site.clusters.by_name.values():
         for subcluster in cluster.subclusters.values():
-            for host in subcluster.nodes.expand():
+            for host in (names.shown(Kind.HOST, one) for one in subcluster.nodes.expand()):
                 if text.lower() in host.lower():
                     href = f"/monitoring/node/{quote(cluster.name, safe='')}/{quote(host, safe='')}"
                     yield Suggestion("node", host, f"{cluster.name} {subcluster.name}", href)
@@ -137,4 +156,4 @@ _SUGGEST = Operation(
     ),
 )
 
-ROUTES = (Route("/frontend/suggest", "GET", Group.FRONTEND, suggest, _SUGGEST),)
+ROUTES = (Route("/frontend/suggest", "GET", Group.FRONTEND, suggest, _SUGGEST, presentable=True),)

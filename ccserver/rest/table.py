@@ -57,6 +57,7 @@ def _always(_: Config) -> bool:
 class Route:
     """`methods` as in "POST PUT"; the rule matches with and without a trailing slash.
 
+    `presentable` ones are open to sessions in presentation mode, to whom they show pseudonyms.
     `offered` decides by the configuration whether the route exists; where `when` says so in words.
     """
 
@@ -67,6 +68,7 @@ class Route:
     operation: Operation
     offered: Callable[[Config], bool] = _always
     when: str = ""
+    presentable: bool = False
 
 
 ID: Schema = {**INT64, "description": "database id"}

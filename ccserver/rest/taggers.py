@@ -48,6 +48,6 @@ _RUN = Operation(
 )
 
 ROUTES = (
-    Route("/config/taggers/", "GET", Group.CONFIG_API, taggers, _TAGGERS),
-    Route("/config/taggers/run/", "POST", Group.CONFIG_API, run_tagger, _RUN),
+    Route("/config/taggers/", "GET", Group.CONFIG_API, taggers, _TAGGERS, presentable=True),
+    Route("/config/taggers/run/", "POST", Group.CONFIG_API, run_tagger, _RUN, presentable=True),
 )

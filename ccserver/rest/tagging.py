@@ -47,4 +47,4 @@ _RENAME = Operation(
     path={"id": ID},
 )
 
-ROUTES = (Route("/frontend/tags/<id>", "POST", Group.FRONTEND, rename, _RENAME),)
+ROUTES = (Route("/frontend/tags/<id>", "POST", Group.FRONTEND, rename, _RENAME, presentable=True),)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 import orjson
 from quart import Response, request
@@ -17,6 +18,7 @@ from ccserver.auth.users import UserError
 from ccserver.jobs.filters import InvisibleJobs
 from ccserver.model.strict import TEXT
 from ccserver.model.user import Principal
+from ccserver.pseudonyms import Kind, Names
 from ccserver.rest.answers import HttpError, json_answer, text_answer
 from ccserver.rest.table import Operation, Parameter, Route, described, listed
 from ccserver.rest.web import Call, Web
@@ -31,6 +33,9 @@ _MEMBERS = ("id", "name", "route", "query", "project")
 
 View = dict[str, str]
 
+_NAMED = {"user": Kind.USER, "project": Kind.PROJECT, "jobName": Kind.JOB_NAME, "node": Kind.HOST}
+"""Keys of a page's address that hold names."""
+
 
 async def saved(call: Call) -> Response:
     """Own ones by name, then those that others share."""
@@ -44,7 +49,27 @@ def _visible(web: Web, viewer: Principal) -> list[dict[str, Any]]:
         for owner, view in _shared(web)
         if owner != viewer.username and _sees(web, viewer, view["project"])
     ]
-    return own + shared[:_MOST_SHARED]
+    shown = own + shared[:_MOST_SHARED]
+    names = web.site.names(viewer)
+    return [_hidden(view, number, names) for number, view in enumerate(shown, 1)] if names.hidden else shown
+
+
+def _hidden(view: dict[str, Any], number: int, names: Names) -> dict[str, Any]:
+    """A view without names: its own is a free text."""
+    query = [
+        (key, names.shown(_NAMED[key], value) if key in _NAMED else names.scrubbed(value))
+        for key, value in parse_qsl(view["query"], keep_blank_values=True)
+    ]
+    *path, last = view["route"].split("/")
+    kind = {"user": Kind.USER}.get(path[-1]) or (Kind.HOST if "node" in path else None)
+    return {
+        **view,
+        "name": f"View {number}",
+        "route": "/".join([*path, quote(names.shown(kind, unquote(last)), safe="") if kind else last]),
+        "query": urlencode(query),
+        "project": names.shown(Kind.PROJECT, view["project"]),
+        "owner": names.shown(Kind.USER, view["owner"]),
+    }
 
 
 def _own(web: Web, viewer: Principal) -> list[View]:
@@ -151,7 +176,7 @@ _FORGET = Operation(
 )
 
 ROUTES = (
-    Route("/frontend/views/", "GET", Group.FRONTEND, saved, _LIST),
+    Route("/frontend/views/", "GET", Group.FRONTEND, saved, _LIST, presentable=True),
     Route("/frontend/views/", "POST", Group.FRONTEND, save, _SAVE),
     Route("/frontend/views/", "DELETE", Group.FRONTEND, forget, _FORGET),
 )

@@ -24,6 +24,7 @@ from ccserver.auth.guards import Credentials, Gate, Group, Refused
 from ccserver.auth.login import LoginDispatcher
 from ccserver.auth.tokens import TokenIssuer
 from ccserver.model.user import Principal
+from ccserver.pseudonyms import Names
 from ccserver.rest.answers import HttpError
 from ccserver.rest.job_writes import JobWrites
 from ccserver.rest.monitoring import Monitor
@@ -110,6 +111,11 @@ class Call(Admitted):
     def site(self) -> Site:
         return self.web.site
 
+    @property
+    def names(self) -> Names:
+        """How names are shown to the caller."""
+        return self.site.names(self.principal)
+
     async def form(self) -> dict[str, str]:
         """Fields of the body over fields of the URL; the first of a repeated one counts."""
         if (self.request.content_length or 0) > LARGEST_FORM:
@@ -156,10 +162,12 @@ class Routes:
         group: Group,
         handler: Handler,
         taken: Collection[str] = (),
+        presentable: bool = False,
     ) -> None:
         """`methods` as in "POST PUT"; the rule matches with and without a trailing slash.
 
-        `taken` are names that its last part, a parameter, never stands for.
+        `taken` are names that its last part, a parameter, never stands for. Sessions in presentation mode get
+        no further than here unless the handler is `presentable`: it tells no name but by `Call.names`.
         """
 
         async def guarded(**parts: Any) -> Response:
@@ -175,6 +183,8 @@ class Routes:
                     refused.message,
                 )
                 return await self._refuse[group](refused, credentials)
+            if principal.presentation and not presentable:
+                raise HttpError(403, "this is not shown in presentation mode")
             return await handler(Call(principal, request._get_current_object(), self.web), **parts)  # type: ignore[attr-defined]
 
         if taken:

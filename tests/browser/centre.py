@@ -130,12 +130,13 @@ class Centre:
     def url(self) -> str:
         return self.server.url
 
-    def session(self, username: str) -> Any:
+    def session(self, username: str, *, presentation: bool = False) -> Any:
         """The cookie of an account, as Playwright takes it."""
         roles, _, projects = ACCOUNTS[username]
         key = self.server.keys().session
         assert key is not None
-        value = Sessions(key, 7200).issue(Principal(username, frozenset(roles), tuple(projects)))
+        principal = Principal(username, frozenset(roles), tuple(projects))
+        value = Sessions(key, 7200).issue(principal, presentation=presentation)
         return {"name": "session", "value": value, "url": self.url}
 
     def query(self, username: str, text: str, **variables: Any) -> Any:

@@ -108,6 +108,7 @@ TABLE: dict[str, tuple[str, Guard, Inner]] = {
     "/monitoring/dashboard/<cluster>": ("GET", pages, level("admin")),
     "/monitoring/logs": ("GET", pages, level("admin")),
     "/frontend/display/<cluster>": ("GET", display, level("admin")),
+    "/frontend/presentation/": ("POST", frontend, admin),
     "/config/displays/": ("GET POST DELETE", config_api, admin),
     "/api/clusters/": ("GET", api, anybody),
     "/api/jobs/": ("GET", api, anybody),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
@@ -17,6 +17,7 @@ from ccserver.graphql.request import Request, request_of
 from ccserver.graphql.resolvers.job_metrics import coarsest_resolution, named_metrics
 from ccserver.graphql.scalars import From, MetricScope, SchedulerState, SentTime
 from ccserver.model.metrics import SCOPES, JobMetric
+from ccserver.pseudonyms import Kind
 
 if TYPE_CHECKING:
     from ccserver.clusters import Cluster
@@ -174,13 +175,19 @@ def _listed_hosts(
         NodeFilter(
             cluster=StringInput(eq=cluster),
             sub_cluster=StringInput(eq=sub_cluster) if sub_cluster else None,
-            hostname=StringInput(contains=node_filter) if node_filter else None,
             scheduler_state=None if state_filter == ANY_STATE else SchedulerState(state_filter),
         ),
     )
-    if not states and state_filter == ANY_STATE:
+    called = sorted(_called(request, states, node_filter))
+    if not called and state_filter == ANY_STATE:
         return _configured_hosts(request, cluster, sub_cluster, node_filter), {}
-    return sorted(states), states
+    return called, states
+
+
+def _called(request: Request, hosts: Iterable[str], node_filter: str) -> list[str]:
+    """Those with the text in the name that is shown."""
+    shown = request.names.shown
+    return [host for host in hosts if node_filter.lower() in shown(Kind.HOST, host).lower()]
 
 
 def _configured_hosts(request: Request, cluster: str, sub_cluster: str, node_filter: str) -> list[str]:
@@ -189,8 +196,7 @@ def _configured_hosts(request: Request, cluster: str, sub_cluster: str, node_fil
             host
             for name, subcluster in request.site.clusters[cluster].subclusters.items()
             if not sub_cluster or name == sub_cluster
-            for host in subcluster.nodes.expand()
-            if node_filter.lower() in host.lower()
+            for host in _called(request, subcluster.nodes.expand(), node_filter)
         }
     )
 

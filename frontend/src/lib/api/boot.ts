@@ -26,6 +26,8 @@ export interface Boot {
   /** More short jobs of a user in 24 hours are worth a word. */
   shortJobStorm: number;
   features: string[];
+  /** Whether this session shows pseudonyms. */
+  presentation: boolean;
 }
 
 const EMPTY: Boot = {
@@ -43,6 +45,7 @@ const EMPTY: Boot = {
   shortRunningJobsDuration: 300,
   shortJobStorm: 50,
   features: [],
+  presentation: false,
 };
 
 function read(): Boot {

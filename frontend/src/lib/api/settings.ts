@@ -107,6 +107,12 @@ export interface ServiceComponent {
 
 export const serviceHealth = async (): Promise<ServiceComponent[]> => (await (await send("GET", "/frontend/health/")).json()) as ServiceComponent[];
 
+/** Shows pseudonyms in this session, or names again; what the page knows so far is of the other kind. */
+export async function present(on: boolean): Promise<void> {
+  await send("POST", "/frontend/presentation/", { on: String(on) });
+  location.assign("/");
+}
+
 export interface DisplayToken {
   id: string;
   name: string;
