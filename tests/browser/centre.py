@@ -376,7 +376,7 @@ def build(folder: Path) -> Centre:
 def _configure(config: dict[str, Any]) -> None:
     config["main"]["short-running-jobs-duration"] = 300
     config["main"]["emission-constant"] = 400
-    config.setdefault("ui", {})["density"] = "compact"
+    config.setdefault("ui", {}).update({"density": "compact", "job-view": {"show-footprint": True}})
     config["main"]["resampling"] = {"minimum-points": 60, "trigger": 30, "resolutions": [600, 300, 120, 60]}
 
 

@@ -119,7 +119,7 @@ def build(folder: Path) -> Site:
 
     def configure(config: dict[str, Any]) -> None:
         config["main"]["resampling"] = resampling
-        config.setdefault("ui", {})["density"] = "compact"
+        config.setdefault("ui", {}).update({"density": "compact", "job-view": {"show-footprint": True}})
 
     server.configure(configure)
     server.start()

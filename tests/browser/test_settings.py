@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import expect
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage
 from tests.browser.site_data import Site
@@ -221,3 +227,173 @@ def test_blocks_are_those_of_the_role(open_page: OpenPage) -> None:
     for role, expected in tabs.items():
         page = open_page(role, "/config")
         expect(page.get_by_role("tab")).to_have_text(expected)
+
+
+@contextmanager
+def settings_of(page: Page, site: Site, **values: object) -> Iterator[None]:
+    """Settings of the account for a while, as its pages store them; then those of the site again."""
+
+    def store(key: str, value: object) -> None:
+        form = {"key": key, "value": json.dumps(value)}
+        assert page.request.post(f"{site.url}/frontend/configuration/", form=form).ok
+
+    for key, value in values.items():
+        store(key, value)
+    try:
+        yield
+    finally:
+        for key in values:
+            store(key, None)
+
+
+def stored(page: Page) -> dict[str, Any]:
+    """The settings that a page of the account is given."""
+    config: dict[str, Any] = page.evaluate(
+        "() => JSON.parse(document.getElementById('boot').textContent).config"
+    )
+    return config
+
+
+def test_days_are_written_as_chosen(open_page: OpenPage, site: Site) -> None:
+    page = open_page("sue", "/config")
+    with settings_of(page, site, ui_dateFormat=None):
+        expect(page.get_by_test_id("now")).to_contain_text(re.compile(r"now \d{4}-\d\d-\d\d \d\d:\d\d"))
+        page.get_by_test_id("set-dates").select_option("dmy")
+        expect(page.get_by_test_id("now")).to_contain_text(re.compile(r"now \d\d\.\d\d\.\d{4} \d\d:\d\d"))
+        expect(page.get_by_test_id("toast")).to_contain_text("Saved")
+        page.goto(f"{site.url}/monitoring/job/{site.wide}")
+        facts = page.get_by_test_id(f"jobinfo-{site.wide}")
+        expect(facts).to_contain_text(re.compile(r"\d\d\.\d\d\.\d{4} \d\d:\d\d"))
+        page.goto(f"{site.url}/config")
+        page.get_by_test_id("set-dates").select_option("mdy")
+        expect(page.get_by_test_id("now")).to_contain_text(re.compile(r"now \d\d/\d\d/\d{4} \d\d:\d\d"))
+        expect(page.get_by_test_id("toast")).to_contain_text("Saved")
+
+
+def test_nothing_moves_for_those_who_want_it_so(open_page: OpenPage, site: Site) -> None:
+    moves = """() => { const box = document.createElement('div');
+        box.style.transition = 'opacity 3s'; document.body.append(box);
+        return parseFloat(getComputedStyle(box).transitionDuration) > 1; }"""
+    page = open_page("sue", "/config", reduced_motion="no-preference")
+    with settings_of(page, site, ui_motion=None):
+        assert page.evaluate(moves)
+        page.get_by_test_id("set-motion").select_option("reduced")
+        assert not page.evaluate(moves)
+        expect(page.get_by_test_id("toast")).to_contain_text("Saved")
+        page.goto(f"{site.url}/monitoring/tags/")
+        assert not page.evaluate(moves)
+
+
+def test_lists_begin_with_the_default_filters(open_page: OpenPage, site: Site) -> None:
+    page = open_page("sue", "/config")
+    field = page.get_by_test_id("set-filters")
+    with settings_of(page, site, ui_defaultFilters=None):
+        field.fill("numNodes=many&state=running")
+        field.press("Tab")
+        expect(page.get_by_text("Not kept: numNodes cannot be read.")).to_be_visible()
+        field.fill(f"{site.url}/monitoring/jobs/?sort=duration%3Aasc&state=running&state=failed&page=2")
+        field.press("Tab")
+        expect(field).to_have_value("state=running&state=failed")  # filters only
+        expect(page.get_by_test_id("toast").last).to_contain_text("Saved")
+        for path in ("jobs", "users", "projects"):
+            page.goto(f"{site.url}/monitoring/{path}/")
+            expect(page).to_have_url(re.compile(rf"/{path}/\?state=running&state=failed$"))
+            expect(page.get_by_test_id("filter-pill-state")).to_be_visible()
+        page.goto(f"{site.url}/monitoring/jobs/")
+        pill = page.get_by_test_id("filter-pill-state")
+        pill.get_by_role("button", name=re.compile("Remove")).click()
+        expect(pill).to_have_count(0)
+        expect(page).to_have_url(f"{site.url}/monitoring/jobs/")  # and it stays away
+        page.goto(f"{site.url}/monitoring/jobs/?user=ute")
+        expect(page.get_by_test_id("filter-pill-user")).to_be_visible()
+        expect(pill).to_have_count(0)  # who asks for something gets that
+
+
+def read_file(page: Page, settings: object) -> None:
+    content = settings if isinstance(settings, str) else json.dumps(settings)
+    file: Any = {"name": "settings.json", "mimeType": "application/json", "buffer": content.encode()}
+    page.get_by_test_id("import-settings").set_input_files(file)
+
+
+def test_a_file_of_settings_is_taken_over_but_for_what_is_named(open_page: OpenPage, site: Site) -> None:
+    page = open_page("sue", "/config")
+    keys = ("plotConfiguration_plotsPerRow", "ui_density", "jobList_usePaging")
+    with settings_of(page, site, **dict.fromkeys(keys)):
+        read_file(page, "[1, 2")
+        expect(page.get_by_test_id("toast")).to_contain_text("no settings")
+        settings = {
+            "plotConfiguration_plotsPerRow": 2, "plotConfiguration_lineWidth": "thick", "secret": 1,
+            "ui_density": "groups", "jobList_usePaging": True,
+        }  # fmt: skip
+        read_file(page, settings)
+        result = page.get_by_test_id("import-result")
+        expect(result).to_contain_text("3 settings taken over, 2 not")
+        expect(result.locator("li")).to_have_text(
+            ["plotConfiguration_lineWidth has a value that makes no sense", "secret is no setting"]
+        )
+        result.get_by_role("button").click()
+        expect(page.get_by_test_id("set-per-row")).to_have_value("2")
+        expect(page.get_by_test_id("set-density")).to_have_value("groups")
+        assert "secret" not in stored(page)
+
+
+OLD = {
+    "plot_list_selectedMetrics:small": (["cpu_load"], "metricConfig_jobListMetrics:small"),
+    "job_view_selectedMetrics": (["mem_used"], "metricConfig_jobViewPlotMetrics"),
+    "job_view_nodestats_selectedMetrics": (["mem_used"], "metricConfig_jobViewTableMetrics"),
+    "plot_list_jobsPerPage": (25, "jobList_jobsPerPage"),
+    "plot_general_colorBackground": (False, "plotConfiguration_colorBackground"),
+    "plot_general_colorscheme": (["#112233", "#445566"], "plotConfiguration_colorScheme"),
+    "plot_general_lineWidth": (5, "plotConfiguration_lineWidth"),
+    "plot_view_plotsPerRow": (4, "plotConfiguration_plotsPerRow"),
+    "plot_view_showPolarplot": (False, "jobView_showPolarPlot"),
+    "plot_view_showRoofline": (False, "jobView_showRoofline"),
+    "plot_view_showStatTable": (False, "jobView_showStatTable"),
+    "system_view_selectedMetric": ("mem_used", "nodeOverview_selectedMetric"),
+}
+
+
+def test_settings_of_older_interfaces_are_read(open_page: OpenPage, site: Site) -> None:
+    page = open_page("sue", "/config")
+    with settings_of(page, site, **{key: None for _, key in OLD.values()}):
+        with page.expect_navigation():
+            read_file(page, {old: value for old, (value, _) in OLD.items()})
+        config = stored(page)
+        for value, key in OLD.values():
+            assert config[key] == value, key
+        # A list of metrics for no cluster in particular holds everywhere.
+        page.goto(f"{site.url}/monitoring/job/{site.wide}")
+        expect(page.get_by_test_id("plot-mem_used")).to_have_attribute("data-state", "ready")
+        expect(page.get_by_test_id("plot-cpu_load")).to_have_count(0)
+
+
+def test_summary_of_a_job_is_what_was_chosen(open_page: OpenPage, site: Site) -> None:
+    page = open_page("root", f"/monitoring/job/{site.wide}")
+    panel = page.get_by_test_id("panel-footprint")
+    bars = page.get_by_test_id(f"footprint-{site.wide}").or_(panel.get_by_text("Averages are computed"))
+    columns = """() => getComputedStyle(document.querySelector('[data-testid^=jobinfo-]').parentElement)
+        .gridTemplateColumns.split(' ').length"""
+
+    def reload() -> None:
+        page.reload()
+        expect(page.get_by_test_id("plot-cpu_load")).to_have_attribute("data-state", "ready")
+
+    expect(page.get_by_test_id("polar-open")).to_be_visible()  # this site shows both
+    expect(bars).to_be_visible()
+    with settings_of(page, site, jobView_showFootprint=False):
+        reload()
+        expect(page.get_by_test_id("plot-polar")).to_be_visible()
+        expect(bars).to_have_count(0)
+        expect(page.get_by_test_id("polar-open")).to_have_count(0)
+        assert page.evaluate(columns) == 3
+        with settings_of(page, site, jobView_showPolarPlot=False):
+            reload()
+            expect(panel).to_have_count(0)
+            assert page.evaluate(columns) == 2  # the others have its room
+            with settings_of(page, site, jobView_showRoofline=False):
+                reload()
+                assert page.evaluate(columns) == 1
+    with settings_of(page, site, jobView_showPolarPlot=False):
+        reload()
+        expect(bars).to_be_visible()
+        expect(page.get_by_test_id("plot-polar")).to_have_count(0)

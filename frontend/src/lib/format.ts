@@ -1,5 +1,5 @@
 /** Numbers, units and times as people read them; the same everywhere. Times in seconds. */
-import { localTime, zoneAbbreviation } from "./zone.svelte";
+import { DATE_FORMATS, localTime, zone, zoneAbbreviation } from "./zone.svelte";
 
 export interface UnitParts {
   base: string;
@@ -102,16 +102,22 @@ export function roughly(seconds: number): string {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
-/** YYYY-MM-DD HH:mm in the chosen zone. */
+/** YYYY-MM-DD as the person likes days to be written. */
+function dayText(iso: string): string {
+  const [year = "", month = "", day = ""] = iso.split("-");
+  return DATE_FORMATS[zone.dates].write(year, month, day);
+}
+
+/** Day and HH:mm in the chosen zone. */
 export function dateTime(seconds: number): string {
   const { day, time } = localTime(seconds);
-  return `${day} ${time.slice(0, 5)}`;
+  return `${dayText(day)} ${time.slice(0, 5)}`;
 }
 
 /** The same to the second, with the name of the zone: for tooltips and what is read out. */
 export function momentText(seconds: number): string {
   const { day, time } = localTime(seconds);
-  return `${day} ${time} ${zoneAbbreviation(seconds)}`;
+  return `${dayText(day)} ${time} ${zoneAbbreviation(seconds)}`;
 }
 
 export const clock = (seconds: number): string => localTime(seconds).time;

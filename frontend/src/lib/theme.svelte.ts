@@ -1,6 +1,7 @@
 import { boot } from "./api/boot";
 
 export type ThemeChoice = "auto" | "light" | "dark";
+export type MotionChoice = "auto" | "reduced";
 
 const system = matchMedia("(prefers-color-scheme: dark)");
 
@@ -18,10 +19,12 @@ function stored(): ThemeChoice {
 
 class Theme {
   choice = $state<ThemeChoice>(stored());
+  motion = $state<MotionChoice>(boot.config["ui_motion"] === "reduced" ? "reduced" : "auto");
   #systemDark = $state(system.matches);
 
   constructor() {
     this.show(this.choice);
+    this.move(this.motion);
     system.addEventListener("change", (event) => (this.#systemDark = event.matches));
   }
 
@@ -35,6 +38,12 @@ class Theme {
     this.choice = choice;
     if (choice === "auto") delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = choice;
+  }
+
+  /** Whether things may move by themselves; the style sheet knows what the system wants. */
+  move(choice: MotionChoice): void {
+    this.motion = choice;
+    document.documentElement.dataset.motion = choice;
   }
 
   choose(choice: ThemeChoice): void {

@@ -16,7 +16,18 @@ function known(name: string): boolean {
 
 const given = boot.config["ui_timezone"];
 
+/** How days are written; a day arrives as YYYY-MM-DD. */
+export const DATE_FORMATS = {
+  iso: { label: "2026-12-31", write: (year: string, month: string, day: string) => `${year}-${month}-${day}` },
+  dmy: { label: "31.12.2026", write: (year: string, month: string, day: string) => `${day}.${month}.${year}` },
+  mdy: { label: "12/31/2026", write: (year: string, month: string, day: string) => `${month}/${day}/${year}` },
+};
+export type DateFormat = keyof typeof DATE_FORMATS;
+
+const dates = String(boot.config["ui_dateFormat"] ?? "iso");
+
 class Zone {
+  dates = $state<DateFormat>(dates in DATE_FORMATS ? (dates as DateFormat) : "iso");
   choice = $state<ZoneChoice>(typeof given === "string" && (given === "browser" || known(given)) ? given : "browser");
 
   get name(): string {
