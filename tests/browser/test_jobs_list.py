@@ -92,6 +92,8 @@ def test_density_plots_opens_every_row(open_page: OpenPage) -> None:
     page = open_page("root", "/monitoring/jobs/?jobId=1001&jobId=1002")
     page.get_by_test_id("density").select_option("plots")
     expect(page).to_have_url(re.compile("density=plots"))
+    expect(page.get_by_test_id("plot-cpu_load")).to_have_count(1)
+    page.locator("[data-testid^=job-row-]").last.scroll_into_view_if_needed()  # what is not in sight waits
     expect(page.get_by_test_id("plot-cpu_load")).to_have_count(2)
     page.get_by_role("button", name="Hide the plots of job 1001").click()
     expect(page.get_by_test_id("plot-cpu_load")).to_have_count(1)

@@ -53,7 +53,8 @@ def settled(page: Page) -> None:
     expect(page.locator("h1").first).to_be_visible()
     expect(page.locator("[data-state=loading]")).to_have_count(0)
     for row in page.locator("[data-testid^=job-row-]").all():
-        row.scroll_into_view_if_needed()  # rows ask for their data when they come into view
+        row.scroll_into_view_if_needed()  # a row in sight asks for its data, one that leaves gives up
+        expect(row).to_have_attribute("data-state", re.compile("ready|empty|error"))
     page.evaluate("window.scrollTo(0, 0)")
     expect(page.locator(".waiting")).to_have_count(0)
     expect(page.locator("[data-state=loading]")).to_have_count(0)

@@ -172,6 +172,7 @@ export interface Part {
 export async function queryMany<Result>(
   parts: Part[],
   like: object,
+  signal: AbortSignal,
 ): Promise<{ data?: Result; error?: string }[]> {
   const operation = (like as { definitions: OperationDefinitionNode[] }).definitions[0];
   const field = operation?.selectionSet.selections[0] as FieldNode;
@@ -187,7 +188,7 @@ export async function queryMany<Result>(
     return `${part.alias}: ${part.field}(${passed.join(", ")}) ${selection}`;
   });
   const text = `${operation?.operation ?? "query"} Rows(${declared.join(", ")}) { ${fields.join(" ")} }`;
-  const answer = await exchange(JSON.stringify({ query: text, variables: values }), new AbortController().signal);
+  const answer = await exchange(JSON.stringify({ query: text, variables: values }), signal);
   const data = answer.data as Record<string, Result> | null;
   return parts.map(({ alias }) => {
     const error = answer.errors?.find((item) => item.path?.[0] === alias || !item.path);
@@ -200,6 +201,6 @@ export const isAbort = (cause: unknown): boolean => cause instanceof DOMExceptio
 
 /** A sentence for people out of anything that was thrown. */
 export function describe(cause: unknown): { message: string; detail: string } {
-  if (cause instanceof ApiError) return { message: cause.message, detail: cause.detail.slice(0, 500) };
-  return { message: "Something went wrong in this page.", detail: String(cause).slice(0, 500) };
+  if (cause instanceof ApiError) return { message: cause.message, detail: cause.detail };
+  return { message: "Something went wrong in this page.", detail: String(cause) };
 }

@@ -244,6 +244,18 @@ function flush(): void {
   for (let from = 0; from < all.length; from += ROWS_PER_REQUEST) void ask(all.slice(from, from + ROWS_PER_REQUEST));
 }
 
+/** Ends the request when nobody waits for any of its rows any more; a row that left does not wait for the others. */
+function untilAllLeave(rows: RowRequest[]): AbortSignal {
+  const controller = new AbortController();
+  let left = 0;
+  for (const row of rows)
+    row.signal.addEventListener("abort", () => {
+      row.reject(new DOMException("aborted", "AbortError"));
+      if (++left === rows.length) controller.abort();
+    });
+  return controller.signal;
+}
+
 async function ask(rows: RowRequest[]): Promise<void> {
   const parts = rows.map((row, index) => ({
     alias: `row${index}`,
@@ -256,7 +268,7 @@ async function ask(rows: RowRequest[]): Promise<void> {
     } as const,
   }));
   try {
-    const answers = await queryMany<MetricData[]>(parts, MetricsQuery);
+    const answers = await queryMany<MetricData[]>(parts, MetricsQuery, untilAllLeave(rows));
     rows.forEach((row, index) => {
       const answer = answers[index];
       if (answer?.data) row.resolve(answer.data);

@@ -14,6 +14,7 @@ export class Resource<T> {
   busy = $state(true);
   loadedAt = $state(0); // unix seconds
   #controller: AbortController | undefined;
+  #paused = false;
   #load: (signal: AbortSignal, fresh: boolean) => Promise<T>;
 
   /** Call while a component initialises: the effect ends with the component. */
@@ -33,8 +34,26 @@ export class Resource<T> {
   /** Asks again, past the cache; what is shown stays until the answer is there. */
   refresh = (): Promise<void> => untrack(() => this.#start(true, true));
 
+  /** Gives up the request under way, for as long as nobody looks; `resume` sends it again. */
+  pause = (): void => {
+    if (!untrack(() => this.busy)) return;
+    this.#controller?.abort();
+    this.busy = false;
+    this.#paused = true;
+  };
+  resume = (): void => {
+    if (this.#paused) void this.refresh();
+  };
+  /** Gives up the request because somebody does not want to wait. */
+  cancel = (): void => {
+    this.pause();
+    this.#paused = false;
+    if (this.data === undefined) this.error = { message: "Loading was cancelled.", detail: "" };
+  };
+
   async #start(fresh: boolean, keep: boolean): Promise<void> {
     this.#controller?.abort();
+    this.#paused = false;
     const controller = (this.#controller = new AbortController());
     const answer = this.#load(controller.signal, fresh); // reads the dependencies before the first await
     untrack(() => {

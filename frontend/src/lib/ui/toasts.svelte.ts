@@ -1,5 +1,6 @@
 /** Short messages about what was done; errors stay until somebody closes them. */
 const SHOWN = 3500; // ms
+const LONGEST = 500; // characters
 
 export interface Toast {
   id: number;
@@ -17,7 +18,7 @@ class Toasts {
   }
 
   failed(text: string): void {
-    this.#add("danger", text);
+    this.#add("danger", text.slice(0, LONGEST));
   }
 
   close(id: number): void {
