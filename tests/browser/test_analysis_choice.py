@@ -84,6 +84,7 @@ def test_a_range_drawn_in_a_histogram_is_a_filter(visit: OpenPage, centre: Centr
     pill = page.get_by_test_id("filter-pill-stat")
     expect(pill).to_contain_text("flops_any_avg")
     low, high = map(float, re.findall(r"flops_any_avg-([\d.]+)-([\d.]+)", page.url)[0])
+    assert high > 1.5 * low  # more than the bar where the drawing began
     stats = {"metricStats": [{"metricName": "flops_any_avg", "range": {"from": low, "to": high}}]}
     total = centre.count("sue", [*WHERE, stats])
     assert 0 < total < centre.count("sue", WHERE)
@@ -100,11 +101,11 @@ def test_a_range_is_chosen_from_lists_without_a_pointer(visit: OpenPage, centre:
     plot.get_by_test_id("range-of-durations").focus()
     page.keyboard.press("Enter")
     plot.locator("select").first.select_option(label="1 h")
-    plot.locator("select").last.select_option(label="2 h")
+    plot.locator("select").last.select_option(label="3 h")
     plot.get_by_role("button", name="Filter").focus()
     page.keyboard.press("Enter")
-    expect(page).to_have_url(re.compile("duration=3601-7200"))
-    total = centre.count("sue", [*WHERE, {"duration": {"from": 3601, "to": 7200}}])
+    expect(page).to_have_url(re.compile("duration=3601-10800"))
+    total = centre.count("sue", [*WHERE, {"duration": {"from": 3601, "to": 10800}}])
     settled(page, total)
     cores = page.get_by_test_id("plot-cores")
     cores.get_by_test_id("range-of-cores").click()
