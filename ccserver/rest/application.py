@@ -11,7 +11,7 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from ccserver.auth.guards import Credentials, Group, Refused
-from ccserver.rest import graphql, login, pages, playground, static, swagger
+from ccserver.rest import graphql, login, pages, playground, static, swagger, violations
 from ccserver.rest.answers import HttpError, error_answer, json_answer, text_answer
 from ccserver.rest.fastjobs import FastJobWrites
 from ccserver.rest.fastwrite import FastRoute, SampleWrites
@@ -49,6 +49,7 @@ def create_application(web: Web, mounts: Mapping[str, Application] | None = None
     register(routes, web.site.config, served)
     pages.register(routes, web)
     login.register(routes, web)
+    violations.register(routes)
     graphql.register(routes)
     playground.register(routes, web)
     if web.development:

@@ -12,13 +12,14 @@ from quart_trio import QuartTrio
 from quart_trio.wrappers import TrioRequest
 
 from ccserver.rest.answers import text_answer
+from ccserver.rest.violations import PATH as VIOLATIONS
 from ccserver.rest.web import LARGEST_FORM, NameConverter, in_thread
 from ccstore import MetricStore
 
 _LARGEST_BODY = 256 * 1024 * 1024  # bytes; a bound only so that nobody can fill the memory
 _LARGEST_LOGIN = 64 * 1024  # bytes
 _LOGIN_PATIENCE = 20  # seconds for the whole body
-_ENTRANCES = ("/login", "/jwt-login", "/logout", "/oidc-login", "/oidc-callback")
+_ENTRANCES = (VIOLATIONS, "/login", "/jwt-login", "/logout", "/oidc-login", "/oidc-callback")
 _COMPRESSIBLE = (
     "text/", "application/json", "application/javascript", "image/svg+xml", "application/xml",
     "application/atom+xml", "application/rss+xml",
@@ -28,7 +29,7 @@ _COMPRESSED_INLINE = 32 * 1024  # bytes; larger ones would hold up the event loo
 
 
 class BoundedRequest(TrioRequest):
-    """Whoever logs in is nobody yet: gets little room and little time."""
+    """Whoever logs in or reports is nobody yet: gets little room and little time."""
 
     def __init__(self, *parts: Any, **bounds: Any) -> None:
         path: str = parts[2]  # after method and scheme

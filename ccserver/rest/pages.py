@@ -20,6 +20,7 @@ from ccserver.pseudonyms import Kind
 from ccserver.rest.answers import html_answer, text_answer
 from ccserver.rest.boot import boot_payload
 from ccserver.rest.templates import inline_json, preloads
+from ccserver.rest.violations import PATH
 from ccserver.rest.web import Call, Routes, Web
 from ccserver.site import Site
 
@@ -28,7 +29,7 @@ _log = logging.getLogger(__name__)
 PRODUCT = "ccserver"
 _POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-    "frame-ancestors 'none'; object-src 'none'; base-uri 'self'; form-action 'self'"
+    f"frame-ancestors 'none'; object-src 'none'; base-uri 'self'; form-action 'self'; report-uri {PATH}"
 )
 _LEVEL = {role: level for level, role in enumerate(ROLES)}
 _RECENT = "last30d"

@@ -52,6 +52,7 @@ _OPEN: Mapping[str, str] = {
     "/img/": "pictures",
     "/favicon.ico": "icon",
     "/frontend/events": "server-sent events of live views (session)",
+    "/frontend/csp": "POST by browsers, when the policy of a page stopped something; logged once per kind",
     "/healthz": "200 as long as the process answers",
     "/readyz": "200 once the metric store is restored, 503 before",
     "/swagger/": "this description in a browser, with `-dev`",

@@ -176,7 +176,7 @@ TABLE: dict[str, tuple[str, Guard, Inner]] = {
 OPEN = {
     "/login", "/jwt-login", "/logout", "/imprint", "/privacy", "/assets/<path:name>", "/img/<path:name>",
     "/favicon.ico", "/healthz", "/readyz", "/playground", "/swagger/", "/swagger/index.html",
-    "/swagger/start.js", "/swagger/doc.json", "/swagger/<name>",
+    "/frontend/csp", "/swagger/start.js", "/swagger/doc.json", "/swagger/<name>",
 }  # fmt: skip
 """Open to everybody; what they do is tested elsewhere."""
 
