@@ -273,3 +273,12 @@ def test_parts_of_the_page_can_be_switched_off(visit: OpenPage, centre: Centre) 
         expect(page.get_by_role("tab", name="Statistics")).to_have_count(0)
     finally:
         set_all("true")
+
+
+def test_restricted_metrics_are_for_the_staff(visit: OpenPage, centre: Centre) -> None:
+    path = f"/monitoring/job/{centre.jobs['J1']}"
+    page = visit("root1", path)
+    expect(page.get_by_test_id("plot-cpu_power")).to_have_count(1)
+    page = visit("alice", path)
+    expect(page.get_by_test_id("plot-mem_bw")).to_have_attribute("data-state", "ready")
+    expect(page.get_by_test_id("plot-cpu_power")).to_have_count(0)
