@@ -387,21 +387,36 @@ def test_paging_instead_of_scrolling(visit: OpenPage, centre: Centre) -> None:
         first = listed(page)[0]
         page.reload()
         expect(page.locator("[data-testid^=job-row-] .id").first).to_have_text(first)
-        page.get_by_label("Rows").select_option("50")
-        expect(page.locator("[data-testid^=job-row-]")).to_have_count(50)
-        expect(page.get_by_role("button", name="Previous page")).to_be_disabled()
-        seen = listed(page)
-        while page.get_by_role("button", name="Next page").is_enabled():
-            first = listed(page)[0]
-            page.get_by_role("button", name="Next page").click()
-            # there is a first row again, and it is another one
-            expect(page.locator("[data-testid^=job-row-] .id").first).not_to_have_text(first)
-            seen += listed(page)
-        assert len(seen) == len(set(seen)) == total
         page.get_by_role("button", name="First page").click()
         expect(page.locator("[data-testid^=job-row-] .id").first).to_have_text(before)
     finally:
         form["value"] = "false"
+        page.request.post(f"{centre.url}/frontend/configuration/", form=form)
+
+
+def test_each_size_of_a_page_shows_each_job_once(visit: OpenPage, centre: Centre) -> None:
+    form: dict[str, str | float | bool] = {"key": "jobList_usePaging", "value": "true"}
+    page = visit("sue", "/monitoring/tags/")
+    assert page.request.post(f"{centre.url}/frontend/configuration/", form=form).ok
+    total = centre.count("sue", [{"cluster": {"eq": "beta"}}, {"state": ["failed"]}])
+    assert total > 50
+    try:
+        page.goto(f"{centre.url}/monitoring/jobs/?cluster=beta&state=failed")
+        following = page.get_by_role("button", name="Next page")
+        for size in (50, 25, 10):
+            page.get_by_label("Rows").select_option(str(size))  # from the last page of another size
+            seen: list[str] = []
+            for first in range(1, total + 1, size):
+                last = min(first + size - 1, total)
+                expect(page.get_by_text(f"{first}\N{EN DASH}{last} of {total}")).to_be_visible()
+                expect(page.locator("[data-testid^=job-row-]")).to_have_count(last - first + 1)
+                seen += listed(page)
+                if last < total:
+                    following.click()
+            expect(following).to_be_disabled()
+            assert len(set(seen)) == len(seen) == total
+    finally:
+        form["value"] = "null"
         page.request.post(f"{centre.url}/frontend/configuration/", form=form)
 
 
@@ -449,6 +464,53 @@ def test_diff_24_only_running_rows_are_asked_for_again(visit: OpenPage, centre: 
         page.wait_for_timeout(100)
     expect(plot.locator("canvas")).to_be_visible()  # the opened row stays open
     assert set(asked) == {centre.jobs["J1"]}
+
+
+def test_the_refresher_asks_for_running_jobs_and_keeps_zoom_and_place(
+    visit: OpenPage, centre: Centre
+) -> None:
+    page = visit("root1", "/monitoring/tags/")
+    page.clock.install()
+    page.goto(f"{centre.url}/monitoring/jobs/?jobId=5001&jobId=5002&density=plots")
+    running, finished = (page.get_by_test_id(f"job-row-{centre.jobs[name]}") for name in ("J1", "J2"))
+    expect(running).to_have_attribute("data-state", "ready")
+    page.get_by_test_id("refresher").select_option("30 Seconds")
+    plot = page.get_by_test_id("plot-cpu_load").first
+    over = plot.locator(".u-over")
+    expect(over).to_be_visible()
+    finished.scroll_into_view_if_needed()
+    expect(page.get_by_test_id("plot-cpu_load")).to_have_count(2)
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
+    over.scroll_into_view_if_needed()
+    box = over.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 60, box["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 160, box["y"] + 90, steps=5)
+    page.mouse.up()
+    drawn = plot.get_by_role("figure")
+    expect(drawn).to_have_attribute("data-xrange", re.compile(r"\d+-\d+"))
+    expect(page.locator("[aria-busy=true], .progress-line")).to_have_count(0)
+    page.mouse.wheel(0, 120)
+    page.wait_for_function("scrollY > 0")
+    before = (drawn.get_attribute("data-xrange"), page.evaluate("scrollY"))
+    asked: list[tuple[str, int]] = []
+
+    def note(request: Request) -> None:
+        text = request.post_data or ""
+        if "jobMetrics" in text:
+            variables = json.loads(text)["variables"]
+            rows = [int(value) for name, value in variables.items() if name == "id" or name.endswith("_id")]
+            asked.extend(("row" if "query Rows(" in text else "plots", job) for job in rows)
+
+    page.on("request", note)
+    with page.expect_response(lambda answer: "query Jobs(" in (answer.request.post_data or "")):
+        page.clock.run_for(30_500)
+    page.wait_for_function("!document.querySelector('.progress-line, [aria-busy=true]')")
+    expect(running).to_have_attribute("data-state", "ready")
+    assert {job for _, job in asked} == {centre.jobs["J1"]}
+    assert {kind for kind, _ in asked} == {"row", "plots"}
+    assert (drawn.get_attribute("data-xrange"), page.evaluate("scrollY")) == before
 
 
 def test_the_ten_newest_jobs_come_first_with_their_plots(visit: OpenPage, centre: Centre) -> None:

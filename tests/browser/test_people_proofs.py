@@ -7,6 +7,7 @@ import json
 import re
 from typing import Any
 
+import pytest
 from playwright.sync_api import Page, Request, expect
 
 from tests.browser.centre import FORMULA, ODD_PROJECT, ODD_USER, Centre
@@ -96,6 +97,69 @@ def test_tables_are_saved_as_filtered_and_without_formulas(visit: OpenPage) -> N
     page.get_by_test_id("name-filter").fill("carl")
     expect(page.get_by_test_id("table-users").locator("tbody th")).to_have_text(["carl"])
     assert [line[0] for line in rows()[1:]] == ["carl"]
+    page.get_by_test_id("name-filter").fill("=CMD")
+    expect(page.get_by_test_id("table-users").locator("tbody th")).to_have_text([FORMULA])
+    assert [line[0] for line in rows()[1:]] == [f"'{FORMULA}"]
+
+
+# Heads of the table as read from left to right, with the field of the server that each stands for.
+FIELDS = {
+    "Total Jobs": "totalJobs", "Total Cores": "totalCores", "Total Accelerators": "totalAccs",
+    "Short Jobs": "shortJobs", "Total Walltime": "totalWalltime", "Total Core Hours": "totalCoreHours",
+    "Total Accelerator Hours": "totalAccHours",
+}  # fmt: skip
+SUMS = """query($f: [JobFilter!], $by: Aggregate!) { jobsStatistics(filter: $f, groupBy: $by) {
+    id totalJobs totalCores totalAccs shortJobs totalWalltime totalCoreHours totalAccHours } }"""
+WITHOUT_CORES = [name for name in FIELDS if name not in ("Total Cores", "Total Accelerators")]
+
+
+@pytest.mark.parametrize("kind", ["users", "projects"])
+@pytest.mark.parametrize("account", ["manny", "sue"])
+def test_every_order_is_that_of_the_numbers_of_the_server(
+    visit: OpenPage, centre: Centre, account: str, kind: str
+) -> None:
+    by = "USER" if kind == "users" else "PROJECT"
+    rows = centre.query(account, SUMS, f=[{"cluster": {"eq": "alpha"}}], by=by)["jobsStatistics"]
+    page = visit(account, f"/monitoring/{kind}/?cluster=alpha")
+    table = page.get_by_test_id(f"table-{kind}")
+    expect(table.locator("tbody th")).to_have_count(len(rows))
+    heads = [text.split("\n")[0] for text in table.locator("thead button").all_inner_texts()]
+    assert [head for head in heads if head in FIELDS] == WITHOUT_CORES
+    for label in WITHOUT_CORES:
+        field = FIELDS[label]
+        head = table.locator("thead th").nth(heads.index(label))
+        for direction in ("descending", "ascending"):
+            if head.get_attribute("aria-sort") != direction:
+                head.get_by_role("button").click()
+            expect(head).to_have_attribute("aria-sort", direction)
+            ordered = sorted(rows, key=lambda row: row[field], reverse=direction == "descending")
+            expect(table.locator("tbody th")).to_have_text([row["id"] for row in ordered])
+    name = table.locator("thead th").first
+    name.get_by_role("button").click()
+    expect(name).to_have_attribute("aria-sort", "ascending")
+    order = "names => names.sort(new Intl.Collator(undefined, {numeric: true}).compare)"
+    expect(table.locator("tbody th")).to_have_text(page.evaluate(order, [row["id"] for row in rows]))
+
+
+@pytest.mark.parametrize("kind", ["users", "projects"])
+@pytest.mark.parametrize("account", ["manny", "sue"])
+def test_of_running_jobs_the_cores_in_use_are_listed(
+    visit: OpenPage, centre: Centre, account: str, kind: str
+) -> None:
+    by = "USER" if kind == "users" else "PROJECT"
+    filters = [{"state": ["running"]}]
+    page = visit(account, f"/monitoring/{kind}/?state=running")
+    table = page.get_by_test_id(f"table-{kind}")
+    expect(table.locator("tbody th").first).to_be_visible()
+    heads = [text.split("\n")[0] for text in table.locator("thead button").all_inner_texts()]
+    assert [head for head in heads if head in FIELDS] == list(FIELDS)
+    rows = {row["id"]: row for row in centre.query(account, SUMS, f=filters, by=by)["jobsStatistics"]}
+    assert set(names(page, f"table-{kind}")) == set(rows)
+    for line in table.locator("tbody tr").all():
+        row = rows[line.locator("th").inner_text()]
+        for label in ("Total Jobs", "Total Cores", "Total Accelerators"):
+            shown = line.locator("th, td").nth(heads.index(label)).inner_text()
+            assert number(shown) == row[FIELDS[label]], (row["id"], label)
 
 
 def test_diff_02_odd_names_lead_to_their_jobs(visit: OpenPage, centre: Centre) -> None:
