@@ -56,7 +56,7 @@ UNFINISHED = frozenset({"running", "pending", "suspended"})
 class JobEvent:
     """Something that happened to a job, for listeners such as the live views."""
 
-    kind: Literal["started", "stopped", "archived"]
+    kind: Literal["started", "stopped", "archived", "tagged"]
     job: Job
 
 
@@ -152,6 +152,7 @@ class JobLifeCycle:
         self.stop_hooks = list(stop_hooks)
         self._jobs = jobs
         self._tags = tags
+        tags.on_change = partial(self._tell, "tagged")
         self._clusters = clusters
         self._archive = archive
         self._archiver = Archiver(
@@ -381,7 +382,7 @@ class JobLifeCycle:
         self._tell("archived", job)
         self._call(self.stop_hooks, job)
 
-    def _tell(self, kind: Literal["started", "stopped", "archived"], job: Job) -> None:
+    def _tell(self, kind: Literal["started", "stopped", "archived", "tagged"], job: Job) -> None:
         event = JobEvent(kind, job)
         for listener in list(self.on_event):
             try:

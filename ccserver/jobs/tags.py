@@ -83,6 +83,7 @@ class TagRepository:
         self._database = database
         self._archive = archive
         self._notes = UntaggingNotes(database.path)
+        self.on_change: Callable[[Job], None] = lambda _: None  # after the tags of one job have changed
 
     def list(self, viewer: Principal | None = None) -> list[Tag]:
         """All tags the viewer may read, by type and name."""
@@ -134,7 +135,7 @@ class TagRepository:
                 attached.append(self._database.write(partial(_attach, job_id=one.id, wanted=asked)))
         finally:
             if attached:
-                self.update_archived(one.id)
+                self._changed(one)
         return attached
 
     def attach_started(
@@ -166,7 +167,7 @@ class TagRepository:
                 changed = True
         finally:
             if changed:
-                self.update_archived(one.id)
+                self._changed(one)
 
     def detach_ids(self, one: Job, ids: Iterable[int], viewer: Principal | None) -> None:
         """Detach tags; one that is not attached is no error. Raises TagMissing, TagForbidden."""
@@ -178,7 +179,7 @@ class TagRepository:
                 changed = True
         finally:
             if changed:
-                self.update_archived(one.id)
+                self._changed(one)
 
     def change_many(
         self,
@@ -224,7 +225,7 @@ class TagRepository:
             for asked in _public(unwanted):
                 self._unlink(one.id, self._known(asked, viewer))
         finally:
-            self.update_archived(one.id)
+            self._changed(one)
 
     def delete(
         self,
@@ -327,6 +328,12 @@ class TagRepository:
             return self._notes.add(id, jobs) if jobs else None
 
         return self._database.write(work)
+
+    def _changed(self, one: Job) -> None:
+        try:
+            self.update_archived(one.id)
+        finally:
+            self.on_change(one)
 
     def update_archived(self, job_id: int) -> None:
         """Bring the tag list in the archived record of a finished job up to date; a failure is logged."""

@@ -1,7 +1,7 @@
 """GET /frontend/events: server-sent events. A plain ASGI application.
 
-Topics (`?topics=a,b`): `jobs` gives job.started, job.stopped, job.archived; `metrics` gives metrics.tick, at
-most one per cluster and step; `status.<cluster>` gives status, for admin and support only.
+Topics (`?topics=a,b`): `jobs` gives job.started, job.stopped, job.archived, job.tagged; `metrics` gives
+metrics.tick, at most one per cluster and step; `status.<cluster>` gives status, for admin and support only.
 """
 
 from __future__ import annotations

@@ -135,11 +135,13 @@ def test_list_follows_a_job_from_start_to_end(visit: OpenPage, centre: Centre) -
     page.get_by_role("button", name=re.compile("1 new job")).click()
     row = page.get_by_test_id(f"job-row-{job}")
     expect(row).to_contain_text("running")
+    tagged = row.get_by_label("Tags: proof: live")
+    expect(tagged).to_have_count(0)
     tag = centre.api.post(
         f"/api/jobs/tag_job/{job}", json=[{"type": "proof", "name": "live", "scope": "global"}]
     )
     assert tag.status_code == 200, tag.text
-    expect(row).to_contain_text("live")
+    expect(tagged).to_be_visible()
     centre.stop(7001)
     expect(row).to_contain_text("completed")
 

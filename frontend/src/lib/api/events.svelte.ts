@@ -35,6 +35,7 @@ export interface Events {
   "job.started": JobEvent;
   "job.stopped": JobEvent;
   "job.archived": JobEvent;
+  "job.tagged": JobEvent;
   "metrics.tick": { cluster: string; time: number };
   status: ClusterStatus;
 }
