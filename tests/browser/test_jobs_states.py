@@ -25,6 +25,7 @@ def test_plots_of_a_job_say_why_a_metric_is_not_there(visit: OpenPage, centre: C
     expect(plots.get_by_test_id("plot-cpu_load")).to_have_attribute("data-state", "ready")
     missing = plots.get_by_test_id("plot-mem_bw")
     expect(missing).to_have_attribute("data-state", "empty")
+    expect(missing.get_by_role("combobox")).to_have_count(0)  # of nothing there is no detail
     expect(missing.locator("[data-card=missing][data-kind=warning]")).to_contain_text("collector")
     disabled = plots.get_by_test_id("plot-acc_utilization").locator("[data-card=disabled][data-kind=info]")
     expect(disabled).to_contain_text("acc_utilization is disabled for main.")
