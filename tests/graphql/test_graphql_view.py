@@ -11,12 +11,16 @@ import pytest
 from ccserver.graphql import view
 from ccserver.graphql.request import Request
 from ccserver.model.user import Principal
+from ccserver.pseudonyms import PLAIN, Names
 
 USER = Principal("alice", frozenset({"user"}))
 
 
 class NoServices:
-    """A site none of these requests may touch."""
+    """A site none of these requests may touch, but to learn that names are shown as they are."""
+
+    def names(self, _: object) -> Names:
+        return PLAIN
 
 
 def ask(body: object, **options: Any) -> tuple[int, dict[str, str], dict[str, Any]]:
