@@ -506,7 +506,7 @@ def test_the_refresher_asks_for_running_jobs_and_keeps_zoom_and_place(
     page.on("request", note)
     with page.expect_response(lambda answer: "query Jobs(" in (answer.request.post_data or "")):
         page.clock.run_for(30_500)
-    page.wait_for_function("!document.querySelector('.progress-line, [aria-busy=true]')")
+    expect(page.locator("[aria-busy=true], .progress-line")).to_have_count(0)
     expect(running).to_have_attribute("data-state", "ready")
     assert {job for _, job in asked} == {centre.jobs["J1"]}
     assert {kind for kind, _ in asked} == {"row", "plots"}
