@@ -17,6 +17,7 @@ from ccserver.live.hub import Hub
 from ccserver.live.stream import EventStream
 from ccserver.model.job import Job, Resource
 from ccserver.model.user import Principal
+from ccserver.pseudonyms import PLAIN
 from tests.server.running import Server, eventually
 
 ADMIN = Principal("boss", frozenset({"admin"}))
@@ -131,7 +132,7 @@ async def test_a_client_that_does_not_read_is_sent_the_newest_state_once(
         sent.append(body)
 
     scope = {"method": "GET", "query_string": b"topics=metrics,jobs", "headers": [], "client": ("", 0)}
-    stream = EventStream(hub, OneUser())  # type: ignore[arg-type]
+    stream = EventStream(hub, OneUser(), lambda _: PLAIN)  # type: ignore[arg-type]
     nursery.start_soon(stream, scope, trio.sleep_forever, send)
     await trio.testing.wait_all_tasks_blocked()
     [viewer] = hub._viewers
@@ -160,7 +161,7 @@ async def test_there_is_room_for_so_many_viewers(
 
     scope = {"method": "GET", "query_string": b"topics=jobs", "headers": [], "client": ("", 0)}
     with hub.viewer(ADMIN, frozenset({"jobs"})):
-        await EventStream(hub, OneUser())(scope, trio.sleep_forever, send)  # type: ignore[arg-type]
+        await EventStream(hub, OneUser(), lambda _: PLAIN)(scope, trio.sleep_forever, send)  # type: ignore[arg-type]
     assert answers[0]["status"] == 503
 
 
