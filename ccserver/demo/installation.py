@@ -46,7 +46,7 @@ async def prepare(
 ) -> State:
     """Makes or finds the installation and points it at the addresses of this start. Raises DemoError."""
     found = state.load(directory)
-    if found is None and (directory / "config.json").exists():
+    if found is None and any((directory / name).exists() for name in ("config.json", "var")):
         raise DemoError(f"{directory} holds an installation that is not a demo; choose another --directory")
     if found is not None and found.stage == "setup":
         _remove_half_made(directory)

@@ -148,7 +148,7 @@ def test_diff_14_a_failed_panel_leaves_the_others_alone(visit: OpenPage, centre:
     for panel in ("totals", "top", "durations", "cores"):
         expect(page.get_by_test_id(f"panel-{panel}")).to_have_attribute("data-state", "ready")
     page.unroute("**/query")
-    page.get_by_test_id("panel-roofline").get_by_role("button", name="Try again").click()
+    page.get_by_test_id("panel-roofline").get_by_role("button", name="Retry").click()
     expect(page.get_by_test_id("panel-roofline")).to_have_attribute("data-state", "ready")
 
 
@@ -168,6 +168,10 @@ def test_diff_15_empty_lists_say_so(visit: OpenPage, centre: Centre) -> None:
         page.goto(centre.url + path)
         expect(page.get_by_text(text).first).to_be_visible()
         expect(page.locator("[aria-busy=true]")).to_have_count(0)
+    page.goto(f"{centre.url}/monitoring/users/?{nothing}")
+    page.get_by_role("button", name="Clear filters").click()
+    expect(page.get_by_test_id("table-users").locator("tbody tr").nth(1)).to_be_visible()
+    expect(page).not_to_have_url(re.compile("nobody"))
     page.goto(f"{centre.url}/monitoring/tags/?q=nothing-like-this")
     expect(page.get_by_text("No tag has this in its name.")).to_be_visible()
 

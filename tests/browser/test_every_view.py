@@ -28,7 +28,7 @@ def test_a_view_entered_without_a_network_says_so_and_follows_later(
     enter(page, address(view, site))
     expect(page.get_by_test_id("offline")).to_be_visible()
     expect(page.get_by_role("alert").first).to_be_visible()
-    expect(page.get_by_role("button", name="Try again").first).to_be_visible()
+    expect(page.get_by_role("button", name="Retry").first).to_be_visible()
     page.unroute_all()
     page.get_by_test_id("offline").get_by_role("button").click()
     expect(page.get_by_test_id("offline")).to_have_count(0)

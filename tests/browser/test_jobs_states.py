@@ -66,7 +66,7 @@ def test_an_error_is_cut_and_has_details_and_another_try(visit: OpenPage, centre
     card.get_by_text("Details").click()
     expect(card).to_contain_text(told)
     page.unroute("**/query")
-    card.get_by_role("button", name="Try again").click()
+    card.get_by_role("button", name="Retry").click()
     expect(page.get_by_test_id(f"job-row-{centre.jobs['J2']}")).to_be_visible()
 
 
@@ -94,7 +94,7 @@ def test_waiting_long_can_be_cancelled_and_begun_again(visit: OpenPage, centre: 
     expect(panel).to_have_attribute("data-state", "error")
     expect(panel).to_contain_text("cancelled")
     page.unroute("**/query")
-    panel.get_by_role("button", name="Try again").click()
+    panel.get_by_role("button", name="Retry").click()
     expect(page.get_by_test_id(f"job-row-{centre.jobs['J2']}")).to_be_visible()
 
 
