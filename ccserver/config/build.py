@@ -256,6 +256,7 @@ def _ui(section: Mapping[str, Any], main: Main) -> Ui:
         "jobView_showRoofline": True,
         "jobView_showStatTable": True,
         "metricConfig_jobListMetrics": ["cpu_load", "flops_any", "mem_bw", "mem_used"],
+        "metricConfig_jobViewPlotMetrics": ["cpu_load", "flops_any", "mem_bw", "mem_used"],
         "metricConfig_jobViewTableMetrics": ["flops_any", "mem_bw", "mem_used"],
         "plotConfiguration_colorBackground": True,
         "plotConfiguration_plotsPerRow": 3,
