@@ -195,7 +195,7 @@ async def test_daily_work_runs_once_a_day_and_survives_an_error(
         for hour in range(72):
             for _ in range(60):  # the clock stands still until what is due has run
                 await trio.testing.wait_all_tasks_blocked()
-                while len(runs) < (hour + 21) // 24 and time.monotonic() < patience:  # noqa: ASYNC110
+                while len(runs) < (hour + 21) // 24 and time.monotonic() < patience:
                     await trio.lowlevel.checkpoint()  # no event could say that nothing runs
                 mock_clock.jump(60)
         nursery.cancel_scope.cancel()
