@@ -123,6 +123,7 @@ def _configure(config: dict[str, Any]) -> None:
     config["ui"] = {
         "status-for-support": True,
         "density": "compact",
+        "job-view": {"show-footprint": True},
         "metric-config": {
             "clusters": [
                 {
