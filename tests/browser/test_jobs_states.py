@@ -53,6 +53,20 @@ def test_a_metric_without_values_is_told_from_one_that_is_not_there(visit: OpenP
     expect(card).to_contain_text("Empty Metric")
 
 
+def test_a_job_that_has_just_begun_collects_its_first_data(visit: OpenPage, centre: Centre) -> None:
+    job = centre.start(7301, ["b6"])
+    try:
+        page = visit("root1", f"/monitoring/job/{job}")
+        plot = page.get_by_test_id("plot-cpu_load")
+        expect(plot.locator("[data-card=young][data-kind=info]")).to_contain_text("Collecting first data")
+        expect(plot).to_have_attribute("data-level", "none")
+        page.goto(f"{centre.url}/monitoring/jobs/?jobId=7301")
+        expect(page.get_by_test_id(f"job-row-{job}")).to_contain_text("no data yet")
+    finally:
+        centre.stop(7301)
+        assert centre.api.delete(f"/api/jobs/delete_job/{job}").status_code == 200
+
+
 def test_an_error_is_cut_and_has_details_and_another_try(visit: OpenPage, centre: Centre) -> None:
     page = visit("root1", "/monitoring/tags/")
     told = "x" * 900
